@@ -1,0 +1,416 @@
+//! Accounts: the profiles in the non-secret index, and the credential that each has in its store.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use oauth2::{ClientId, ClientSecret, RefreshToken};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::Scopes;
+use crate::client::{Client, LoopbackRedirect};
+use crate::error::{Error, Result};
+use crate::files;
+use crate::interrupt::Interrupt;
+use crate::lock::Lock;
+use crate::provider::Provider;
+use crate::store::{SecretBytes, SecretStore, StoreError, StoreKind};
+use crate::token::FreshToken;
+
+/// Who signed in, where, with what: everything about a profile but its secrets.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Profile {
+    /// The provider that the grant is bound to (B-4, L-27).
+    pub provider: Provider,
+    /// The client that it was given to.
+    pub client_id: String,
+    /// The person at this provider.
+    pub subject: String,
+    /// For people to read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// What was granted.
+    pub scopes: Scopes,
+    /// Where the refresh token is, and nowhere else.
+    pub store: StoreKind,
+    /// The name of its item there.
+    pub item: String,
+    /// Changes with every login: a late result of an older one is told by it.
+    pub generation: String,
+    /// Unix seconds of the login.
+    pub created_at: u64,
+    /// Google's project of the client, for quota.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project_id: Option<String>,
+    /// What the client's registration asks of the redirect URI.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirect: Option<LoopbackRedirect>,
+    /// Why a new login is needed, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs_login: Option<String>,
+}
+
+impl Profile {
+    /// How to call the person: the address, or else the subject.
+    pub fn account(&self) -> &str {
+        self.email.as_deref().unwrap_or(&self.subject)
+    }
+
+    /// What the cached tokens of this very grant are filed under: another login, account or client never meets them.
+    pub fn cache_key(&self, scopes: &Scopes) -> String {
+        let parts = [
+            &self.provider.issuer,
+            &self.client_id,
+            &self.subject,
+            &self.item,
+            &self.generation,
+            &scopes.canonical_line(),
+        ];
+        hash(&parts.map(String::as_str).join("\n"))
+    }
+}
+
+/// The secrets of a profile: one item of its store, below the 2,560 bytes of Windows.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// Which login it belongs to.
+    pub generation: String,
+    /// The long-lived secret.
+    pub refresh_token: RefreshToken,
+    /// The client's own, so that later commands need no client file.
+    pub client_secret: Option<ClientSecret>,
+    /// The access token, where there is no runtime folder to keep it in.
+    pub fresh: Option<FreshToken>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CredentialItem {
+    v: u32,
+    generation: String,
+    refresh_token: RefreshToken,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fresh: Option<FreshToken>,
+}
+
+impl Credential {
+    /// Reads the credential of a profile from its store; `None` only if the store says that it is absent.
+    ///
+    /// # Errors
+    /// [`Error::Store`], also for an item that is not gauth's.
+    pub fn load(store: &dyn SecretStore, profile: &Profile) -> Result<Option<Credential>> {
+        let Some(bytes) = store.get(&profile.item)? else { return Ok(None) };
+        let item: CredentialItem = serde_json::from_slice(bytes.secret())
+            .ok()
+            .filter(|item: &CredentialItem| item.v == ITEM_VERSION)
+            .ok_or_else(|| corrupt(store.kind(), "not an item of this version of gauth"))?;
+        Ok(Some(Credential {
+            generation: item.generation,
+            refresh_token: item.refresh_token,
+            client_secret: item.client_secret.map(ClientSecret::new),
+            fresh: item.fresh,
+        }))
+    }
+
+    /// Writes it, durably.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn save(&self, store: &dyn SecretStore, item: &str) -> Result<()> {
+        let mut bytes = self.to_bytes(self.fresh.clone());
+        if cfg!(windows) && bytes.secret().len() > WINDOWS_BYTES {
+            bytes = self.to_bytes(None); // it can be had again, the refresh token cannot
+        }
+        Ok(store.set(item, &bytes)?)
+    }
+
+    fn to_bytes(&self, fresh: Option<FreshToken>) -> SecretBytes {
+        let wire = CredentialItem {
+            v: ITEM_VERSION,
+            generation: self.generation.clone(),
+            refresh_token: self.refresh_token.clone(),
+            client_secret: self.client_secret.as_ref().map(|secret| secret.secret().clone()),
+            fresh,
+        };
+        SecretBytes::new(serde_json::to_vec(&wire).expect("strings and numbers are always JSON"))
+    }
+
+    /// The client as it was at login.
+    pub fn client(&self, profile: &Profile) -> Client {
+        Client { id: ClientId::new(profile.client_id.clone()), secret: self.client_secret.clone() }
+    }
+}
+
+/// The index: a small file without secrets, so that listing needs no unlocked keyring.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Index {
+    /// The profile for commands that name none.
+    pub default: Option<String>,
+    /// By name.
+    pub profiles: BTreeMap<String, Profile>,
+}
+
+impl PartialEq for Profile {
+    fn eq(&self, other: &Profile) -> bool {
+        self.item == other.item && self.generation == other.generation
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct IndexFile {
+    version: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    default: Option<String>,
+    #[serde(default)]
+    profiles: BTreeMap<String, Profile>,
+}
+
+#[derive(Deserialize)]
+struct VersionOnly {
+    version: u32,
+}
+
+/// The profiles of one configuration folder.
+#[derive(Clone, Debug)]
+pub struct Accounts {
+    dir: PathBuf,
+}
+
+impl Accounts {
+    /// Those below `dir`, which is created when it is first written to.
+    pub fn new(dir: PathBuf) -> Accounts {
+        Accounts { dir }
+    }
+
+    /// The index file.
+    pub fn path(&self) -> PathBuf {
+        self.dir.join("profiles.toml")
+    }
+
+    /// Where `--store file` keeps its secrets.
+    pub fn secrets_dir(&self) -> PathBuf {
+        self.dir.join("secrets")
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Reads the index; an absent one is empty.
+    ///
+    /// # Errors
+    /// [`Error::Index`] for a file that is unreadable, not an index, or of a newer version. It is never overwritten.
+    pub fn load(&self) -> Result<Index> {
+        let unusable = |problem: String| Error::Index { path: self.path(), problem };
+        let bytes = files::read(&self.path()).map_err(|cause| unusable(format!("cannot be read: {cause}")))?;
+        let Some(bytes) = bytes else { return Ok(Index::default()) };
+        let text = String::from_utf8(bytes).map_err(|_| unusable("is not UTF-8 text".to_owned()))?;
+        let VersionOnly { version } = toml::from_str(&text)
+            .map_err(|_| unusable("is damaged: it is not the TOML that gauth writes".to_owned()))?;
+        if version > INDEX_VERSION {
+            return Err(unusable(format!("was written by a newer gauth (version {version} of its format)")));
+        }
+        let file: IndexFile = toml::from_str(&text)
+            .map_err(|error| unusable(format!("is damaged: {}", error.message().lines().next().unwrap_or_default())))?;
+        Ok(Index { default: file.default, profiles: file.profiles })
+    }
+
+    /// Reads, changes and writes the index while no other process does.
+    ///
+    /// # Errors
+    /// [`Error::Index`], [`Error::Io`], and those of `change`; then nothing is written.
+    pub fn update<T>(&self, change: impl FnOnce(&mut Index) -> Result<T>) -> Result<T> {
+        let _guard = self.guard()?;
+        let mut index = self.load()?;
+        let result = change(&mut index)?;
+        let file = IndexFile { version: INDEX_VERSION, default: index.default, profiles: index.profiles };
+        let text = toml::to_string(&file)
+            .map_err(|error| Error::Index { path: self.path(), problem: format!("cannot be written: {error}") })?;
+        files::replace(&self.path(), text.as_bytes()).map_err(Error::io("write", &self.path()))?;
+        Ok(result)
+    }
+
+    /// Proves that the index can be written, before anyone is asked for consent.
+    ///
+    /// # Errors
+    /// [`Error::Index`] or [`Error::Io`].
+    pub fn check_writable(&self) -> Result<()> {
+        self.load()?;
+        let probe = self.dir.join(".write-test");
+        files::replace(&probe, b"").map_err(Error::io("write in", &self.dir))?;
+        files::remove(&probe).map_err(Error::io("write in", &self.dir))
+    }
+
+    /// The index is held for a moment only; the limit is for a holder that was stopped.
+    fn guard(&self) -> Result<Lock> {
+        Lock::acquire(&self.dir, ".profiles", Duration::from_secs(10), &Interrupt::default())
+    }
+
+    /// A name for a profile's lock and store items. Two folders of one person never share one.
+    pub fn unique_name(&self, profile: &str) -> String {
+        let dir = std::path::absolute(&self.dir).unwrap_or_else(|_| self.dir.clone());
+        format!("{profile}@{}", &hash(&dir.to_string_lossy())[..12])
+    }
+
+    /// The two store items that a profile may use. A login writes the one that is not in use and then switches the
+    /// index over: one that dies half way leaves the old grant as it was, and its own leftover is overwritten next time.
+    pub fn items(&self, profile: &str) -> [String; 2] {
+        let name = self.unique_name(profile);
+        [format!("{name}.a"), format!("{name}.b")]
+    }
+}
+
+/// Checks a profile name: letters, digits, `.`, `_`, `-`, at most 64, not starting with a dot or dash. It becomes part
+/// of file names and of lines to copy into a shell.
+///
+/// # Errors
+/// [`Error::ProfileName`].
+pub fn check_profile_name(name: &str) -> Result<()> {
+    let is_fine = |c: char| c.is_ascii_alphanumeric() || "._-@".contains(c);
+    let starts_well = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    match starts_well && name.len() <= 64 && name.chars().all(is_fine) {
+        true => Ok(()),
+        false => Err(Error::ProfileName(name.to_owned())),
+    }
+}
+
+/// A random name for a login.
+pub fn new_generation() -> String {
+    format!("{:016x}", rand::random::<u64>())
+}
+
+fn hash(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn corrupt(store: StoreKind, problem: &str) -> Error {
+    Error::Store(StoreError::Corrupt { store, problem: problem.to_owned() })
+}
+
+const INDEX_VERSION: u32 = 1;
+const ITEM_VERSION: u32 = 1;
+/// Credential Manager's limit for one item (G-27).
+const WINDOWS_BYTES: usize = 2560;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::memory::MemoryStore;
+
+    fn profile() -> Profile {
+        Profile {
+            provider: Provider::google(),
+            client_id: "client".to_owned(),
+            subject: "1001".to_owned(),
+            email: Some("alice@example.test".to_owned()),
+            scopes: Scopes::parse("openid email"),
+            store: StoreKind::Memory,
+            item: "default@1.a".to_owned(),
+            generation: new_generation(),
+            created_at: 1,
+            project_id: None,
+            redirect: None,
+            needs_login: None,
+        }
+    }
+
+    fn accounts(dir: &tempfile::TempDir) -> Accounts {
+        Accounts::new(dir.path().join("gauth"))
+    }
+
+    #[test]
+    fn a_profile_comes_back_from_the_index_as_it_went_in() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let accounts = accounts(&dir);
+        assert_eq!(accounts.load().expect("empty"), Index::default());
+        let insert = |index: &mut Index| Ok(index.profiles.insert("default".to_owned(), profile()));
+        accounts.update(insert).expect("written");
+        let index = accounts.load().expect("read");
+        let read = &index.profiles["default"];
+        assert_eq!((read.account(), read.scopes.to_string()), ("alice@example.test", "openid email".to_owned()));
+        assert!(read.provider.is_google());
+    }
+
+    #[test]
+    fn a_damaged_or_newer_index_is_an_error_and_stays_as_it_is() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let accounts = accounts(&dir);
+        std::fs::create_dir_all(accounts.dir()).expect("created");
+        for text in ["version = 2\nnew = 1\n", "not toml [", "version = 1\n[profiles.a]\nx = 1\n", ""] {
+            std::fs::write(accounts.path(), text).expect("written");
+            let changed = accounts.update(|index| {
+                index.default = Some("x".to_owned());
+                Ok(())
+            });
+            assert!(matches!(changed, Err(Error::Index { .. })), "{text}");
+            assert_eq!(std::fs::read_to_string(accounts.path()).expect("read"), text);
+        }
+    }
+
+    #[test]
+    fn many_threads_changing_the_index_lose_nothing() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let accounts = accounts(&dir);
+        let insert = |n: usize| accounts.update(|index| Ok(index.profiles.insert(format!("p{n}"), profile())));
+        std::thread::scope(|scope| (0..20).for_each(|n| drop(scope.spawn(move || insert(n).expect("written")))));
+        assert_eq!(accounts.load().expect("read").profiles.len(), 20);
+    }
+
+    #[test]
+    fn a_credential_comes_back_and_other_bytes_are_corrupt_not_absent() {
+        let (store, profile) = (MemoryStore::default(), profile());
+        assert!(Credential::load(&store, &profile).expect("read").is_none());
+        let credential = Credential {
+            generation: profile.generation.clone(),
+            refresh_token: RefreshToken::new("canary".to_owned()),
+            client_secret: Some(ClientSecret::new("canary".to_owned())),
+            fresh: None,
+        };
+        credential.save(&store, &profile.item).expect("written");
+        let read = Credential::load(&store, &profile).expect("read").expect("found");
+        assert_eq!(read.refresh_token.secret(), "canary");
+        assert!(!format!("{read:?}").contains("canary"));
+        for bytes in ["canary", "{}", r#"{"v":9,"generation":"g","refresh_token":"canary"}"#] {
+            store.set(&profile.item, &SecretBytes::new(bytes.as_bytes().to_vec())).expect("written");
+            let error = Credential::load(&store, &profile).expect_err("corrupt");
+            assert!(matches!(error, Error::Store(StoreError::Corrupt { .. })));
+            assert!(!format!("{error:?} {error}").contains("canary"));
+        }
+    }
+
+    #[test]
+    fn the_cache_key_differs_by_account_client_issuer_login_and_scopes() {
+        let scopes = Scopes::parse("openid email");
+        let base = profile();
+        let mut keys = vec![base.cache_key(&scopes), base.cache_key(&Scopes::parse("openid"))];
+        for change in [
+            (|p| p.subject = "1002".to_owned()) as fn(&mut Profile),
+            |p| p.client_id = "other".to_owned(),
+            |p| p.provider.issuer = "https://other.example".to_owned(),
+            |p| p.generation = "other".to_owned(),
+            |p| p.item = "other".to_owned(),
+        ] {
+            let mut other = base.clone();
+            change(&mut other);
+            keys.push(other.cache_key(&scopes));
+        }
+        let count = keys.len();
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), count);
+        assert_eq!(base.cache_key(&Scopes::parse("email openid")), base.cache_key(&scopes));
+    }
+
+    #[test]
+    fn profile_names_are_safe_in_paths_and_in_shell_lines() {
+        for good in ["default", "work", "a.b_c-1", "alice@example.test"] {
+            assert!(check_profile_name(good).is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", "../x", "a/b", "a b", "-x", "a;b", "a\nb", "ä", &"x".repeat(65)] {
+            assert!(check_profile_name(bad).is_err(), "{bad}");
+        }
+    }
+}

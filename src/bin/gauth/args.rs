@@ -1,0 +1,347 @@
+//! The command line's words: every option, and every environment variable, is named here and nowhere else.
+#![allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+
+use std::env;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use gauth::StoreKind;
+
+/// Sign in to Google, or any OpenID provider, and use fresh access tokens.
+///
+/// The refresh token is kept in the operating system's keyring; nothing long-lived is written to a file.
+#[derive(Debug, Parser)]
+#[command(name = "gauth", version, propagate_version = true, max_term_width = 100, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  gauth demo                                         see it work, with nothing to configure
+  gauth login --client-secrets client_secrets.json   sign in
+  curl -H \"$(gauth token --format header)\" URL       use a fresh token
+  gauth logout                                       end the grant and forget it";
+
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// The profile to use [default: the one set by `gauth use`, or else "default"]
+    #[arg(long, global = true, env = "GAUTH_PROFILE", value_name = "NAME", hide_env_values = true)]
+    pub profile: Option<String>,
+    /// Colour in messages
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub color: Color,
+    /// Say more on stderr (never a secret); twice for more still
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Say nothing on stderr but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Folder of the profile index [default: the system's place for configuration]
+    #[arg(long, global = true, env = "GAUTH_CONFIG_DIR", value_name = "DIR", hide_short_help = true)]
+    pub config_dir: Option<PathBuf>,
+    /// Folder in RAM for access tokens and locks [default: /run/user/UID]
+    #[arg(long, global = true, env = "GAUTH_RUNTIME_DIR", value_name = "DIR", hide_short_help = true)]
+    pub runtime_dir: Option<PathBuf>,
+    /// Whether access tokens are kept in that folder; "off" keeps them only in the store
+    #[arg(long, global = true, env = "GAUTH_CACHE", value_enum, default_value_t = Switch::On, hide_short_help = true)]
+    pub cache: Switch,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    On,
+    Off,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Sign in through the browser and keep the grant
+    Login(Box<Login>),
+    /// Print a fresh access token
+    Token(Token),
+    /// List the profiles
+    #[command(after_help = "Example:\n  gauth list --json")]
+    List(Json),
+    /// Show one profile: who, what was granted, how long the token lives
+    #[command(after_help = "Example:\n  gauth status --profile work")]
+    Status(Json),
+    /// Choose the profile that commands use when none is named
+    #[command(after_help = "Example:\n  gauth use work")]
+    Use(Use),
+    /// Revoke the grant at the provider and forget it here
+    Logout(Logout),
+    /// Try everything against the built-in provider; nothing to configure, nothing is left behind
+    #[command(after_help = "Example:\n  gauth demo --no-browser")]
+    Demo(Demo),
+    /// Run the built-in provider on its own, for trying and testing, until Ctrl-C
+    #[command(after_help = "Example:\n  gauth sandbox --port 9000 --token-ttl 60s")]
+    Sandbox(Sandbox),
+    /// Print the completion script of a shell
+    #[command(after_help = "Example:\n  gauth completions bash > ~/.local/share/bash-completion/completions/gauth")]
+    Completions(Completions),
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  gauth login --client-secrets client_secrets.json --scope drive.readonly
+  gauth login --issuer https://login.example.com --client-id my-client --profile work
+  gauth login                     again, with the client that the profile remembers")]
+pub struct Login {
+    /// The client file from Google's console [default: the profile's client, or client_secrets.json in the config folder]
+    #[arg(long, env = "GAUTH_CLIENT_SECRETS", value_name = "FILE")]
+    pub client_secrets: Option<PathBuf>,
+    /// An OpenID provider, found by discovery
+    #[arg(long, env = "GAUTH_ISSUER", value_name = "URL")]
+    pub issuer: Option<String>,
+    /// The client's id at that provider, for a client without a secret
+    #[arg(long, env = "GAUTH_CLIENT_ID", value_name = "ID", conflicts_with = "client_secrets", requires = "issuer")]
+    pub client_id: Option<String>,
+    /// Ask for this scope as well as openid and email; Google's short names will do [repeatable]
+    #[arg(long, value_name = "SCOPE")]
+    pub scope: Vec<String>,
+    /// Ask for all that is granted already, and this scope [repeatable]
+    #[arg(long, value_name = "SCOPE")]
+    pub add_scope: Vec<String>,
+    /// The account that is to sign in; any other is refused
+    #[arg(long, env = "GAUTH_LOGIN_HINT", value_name = "EMAIL")]
+    pub login_hint: Option<String>,
+    /// The Workspace domain of the account; "*" for any
+    #[arg(long, env = "GAUTH_HOSTED_DOMAIN", value_name = "DOMAIN")]
+    pub hosted_domain: Option<String>,
+    /// What the provider's page is to ask: consent, select_account, none
+    #[arg(long, value_name = "PROMPT")]
+    pub prompt: Option<String>,
+    /// A further parameter for the provider's page [repeatable]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    pub auth_param: Vec<(String, String)>,
+    /// Print the address, open no browser
+    #[arg(long, env = "GAUTH_NO_BROWSER", value_parser = clap::builder::FalseyValueParser::new())]
+    pub no_browser: bool,
+    /// Open this browser instead of the default one
+    #[arg(long, env = "GAUTH_BROWSER", value_name = "PROGRAM", conflicts_with = "no_browser")]
+    pub browser: Option<String>,
+    /// Listen on this port [default: a free one]
+    #[arg(long, env = "GAUTH_PORT", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+    /// Listen on this address, for containers; the browser still comes to 127.0.0.1
+    #[arg(long, env = "GAUTH_BIND", value_name = "ADDRESS", requires = "port")]
+    pub bind: Option<IpAddr>,
+    /// How long to wait for the browser
+    #[arg(long, env = "GAUTH_TIMEOUT", value_name = "DURATION", default_value = "5m", value_parser = duration)]
+    pub timeout: Duration,
+    /// Where the refresh token is kept: "keyring", or "file" (plain text, mode 0600)
+    #[arg(long, env = "GAUTH_STORE", value_name = "STORE", value_parser = store)]
+    pub store: Option<StoreKind>,
+    /// Print the outcome as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  curl -H \"$(gauth token --format header)\" https://openidconnect.googleapis.com/v1/userinfo
+  gauth token --format curl | curl --config - URL       keeps the token out of the process list
+  gauth token --scope drive.readonly --min-ttl 30m")]
+pub struct Token {
+    /// Only these scopes, narrower than the grant [repeatable]
+    #[arg(long, value_name = "SCOPE")]
+    pub scope: Vec<String>,
+    /// Life that the token must have left, or it is refreshed
+    /// [default: 5m, or half its life for one that never lives so long]
+    #[arg(long, env = "GAUTH_MIN_TTL", value_name = "DURATION", value_parser = duration)]
+    pub min_ttl: Option<Duration>,
+    /// Refresh even a token that is good
+    #[arg(long)]
+    pub force_refresh: bool,
+    /// The form of the answer
+    #[arg(long, env = "GAUTH_FORMAT", value_enum, default_value_t = Format::Token)]
+    pub format: Format,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// The token alone
+    Token,
+    /// One object with the token, its end, scopes and account
+    Json,
+    /// An Authorization header
+    Header,
+    /// A line for `curl --config -`
+    Curl,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Json {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Use {
+    /// The profile
+    #[arg(value_name = "PROFILE")]
+    pub name: String,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:\n  gauth logout\n  gauth logout --profile work --local-only")]
+pub struct Logout {
+    /// Every profile
+    #[arg(long, conflicts_with = "profile")]
+    pub all: bool,
+    /// Forget it here; the grant lives on at the provider
+    #[arg(long)]
+    pub local_only: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Demo {
+    /// Consent without a browser
+    #[arg(long, env = "GAUTH_NO_BROWSER", value_parser = clap::builder::FalseyValueParser::new())]
+    pub no_browser: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Sandbox {
+    /// Listen on this port of 127.0.0.1 [default: a free one]
+    #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
+    pub port: u16,
+    /// Life of its access tokens
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration)]
+    pub token_ttl: Duration,
+    /// Keep the refresh token the same on every refresh
+    #[arg(long)]
+    pub no_rotation: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// What the environment says, besides the twins of options.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    pub home: Option<PathBuf>,
+    pub xdg_config_home: Option<PathBuf>,
+    pub ssl_cert_file: Option<PathBuf>,
+    pub https_proxy: Option<String>,
+    pub no_proxy: Option<String>,
+    pub no_color: bool,
+    pub term_is_dumb: bool,
+    /// `user@host` of this machine as an SSH client would name it, inside an SSH session.
+    pub ssh_destination: Option<String>,
+    pub has_display: bool,
+    pub has_browser: bool,
+}
+
+impl Environment {
+    pub fn read() -> Environment {
+        Environment {
+            home: home(),
+            xdg_config_home: path("XDG_CONFIG_HOME").filter(|path| path.is_absolute()),
+            ssl_cert_file: path("SSL_CERT_FILE"),
+            https_proxy: first(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]),
+            no_proxy: first(&["NO_PROXY", "no_proxy"]),
+            no_color: text("NO_COLOR").is_some(),
+            term_is_dumb: text("TERM").is_some_and(|term| term == "dumb"),
+            ssh_destination: ssh_destination(),
+            has_display: cfg!(any(windows, target_os = "macos"))
+                || first(&["DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME"]).is_some(),
+            has_browser: text("BROWSER").is_some(),
+        }
+    }
+}
+
+fn home() -> Option<PathBuf> {
+    #[allow(deprecated, reason = "right again since Rust 1.85; asks the system where the variable is missing")]
+    env::home_dir().filter(|home| home.is_absolute())
+}
+
+/// `SSH_CONNECTION` is "client-address client-port server-address server-port".
+fn ssh_destination() -> Option<String> {
+    let connection = text("SSH_CONNECTION")?;
+    let server = connection.split(' ').nth(2)?;
+    let user = first(&["USER", "LOGNAME"]);
+    Some(user.map_or(server.to_owned(), |user| format!("{user}@{server}")))
+}
+
+/// A variable that is set and not empty.
+fn text(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn path(name: &str) -> Option<PathBuf> {
+    env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+fn first(names: &[&str]) -> Option<String> {
+    names.iter().find_map(|name| text(name))
+}
+
+/// `90s`, `5m`, `1h30m`, or plain seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    if let Ok(seconds) = text.parse() {
+        return Ok(Duration::from_secs(seconds));
+    }
+    humantime::parse_duration(text).map_err(|_| "write it as 90s, 5m or 1h".to_owned())
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as KEY=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Memory is for demos and tests, not for people.
+fn store(text: &str) -> Result<StoreKind, String> {
+    match text {
+        "keyring" => Ok(StoreKind::Keyring),
+        "file" => Ok(StoreKind::File),
+        _ => Err("it is \"keyring\" or \"file\"".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_of_the_command_line_is_sound() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+        let _: Cli = Cli::try_parse_from(["gauth", "token", "--profile", "work"]).expect("parsed");
+    }
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        for (text, seconds) in [("90s", 90), ("5m", 300), ("1h", 3600), ("1h30m", 5400), ("45", 45), ("0s", 0)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        assert!(duration("soon").is_err() && duration("-5s").is_err() && duration("").is_err());
+    }
+
+    #[test]
+    fn no_option_takes_a_secret() {
+        let command = <Cli as clap::CommandFactory>::command();
+        let options = command.get_subcommands().flat_map(clap::Command::get_arguments).map(|arg| arg.get_id().as_str());
+        for option in options {
+            assert!(!["client_secret", "password", "refresh_token", "access_token"].contains(&option), "{option}");
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! `gauth login`: one sign-in, from the client file to the kept grant. Where flow and store meet.
+
+use std::net::IpAddr;
+
+use gauth::accounts::{Credential, Profile};
+use gauth::client::LoopbackRedirect;
+use gauth::login::{
+    ExpectedAccount, InstalledAppFlow, ListenOptions, LoginOptions, Opening, Page, RequestOptions, pages,
+};
+use gauth::vault::{Kept, NewLogin};
+use gauth::{Browser, Client, ClientFile, Error, Provider, Result, Scopes, StoreKind, TokenEndpoint};
+use serde_json::json;
+
+use crate::args::Login;
+use crate::commands::logout::revoke_grant;
+use crate::commands::{answer_json, on, rfc3339};
+use crate::context::Context;
+use crate::failure::{Failure, login_line};
+use crate::ui::clean;
+
+pub fn run(context: &Context, options: &Login) -> std::result::Result<(), Failure> {
+    let name = context.profile_name().map_err(on("default"))?;
+    context.hold_signals();
+    let old = known(context, &name).map_err(on(&name))?;
+    let registration = registration(context, options, old.as_ref()).map_err(on(&name))?;
+    let store = options.store.or(old.as_ref().map(|old| old.store)).unwrap_or_default();
+    let request = Request { name: &name, registration: &registration, store, old: old.as_ref() };
+    let login_options = request.login_options(options);
+    let done =
+        sign_in(context, &request, login_options, |flow| show(context, options, &request, flow)).map_err(on(&name))?;
+    end_replaced(context, &done);
+    report(context, options, &name, &done)
+}
+
+/// Who signs in where, as settled from options, client file and profile.
+#[derive(Debug)]
+pub struct Request<'a> {
+    pub name: &'a str,
+    pub registration: &'a Registration,
+    pub store: StoreKind,
+    pub old: Option<&'a Profile>,
+}
+
+/// A client at its provider.
+#[derive(Debug)]
+pub struct Registration {
+    pub provider: Provider,
+    pub client: Client,
+    pub redirect: Option<LoopbackRedirect>,
+    pub project_id: Option<String>,
+    /// Whether Google needs to be asked for consent to give a refresh token again (G-15).
+    pub is_web: bool,
+}
+
+/// A login that was kept.
+#[derive(Debug)]
+pub struct Done {
+    pub kept: Kept,
+    pub missing: Scopes,
+    pub expires_at: u64,
+}
+
+/// The whole flow: store proved, port bound, person asked, outcome kept, page told. `show` presents the address.
+pub fn sign_in(
+    context: &Context,
+    request: &Request<'_>,
+    options: LoginOptions,
+    show: impl FnOnce(&InstalledAppFlow<'_>) -> Result<()>,
+) -> Result<Done> {
+    context.vault.check_writable(request.name, request.store)?;
+    let registration = request.registration;
+    let endpoint = TokenEndpoint {
+        provider: &registration.provider,
+        client: &registration.client,
+        http: &context.http,
+        clock: &context.vault.clock,
+    };
+    let flow = InstalledAppFlow::bind(endpoint, options)?;
+    show(&flow)?;
+    let _waiting = context.ui.waiting("waiting for the browser; Ctrl-C gives up");
+    flow.complete_with(
+        |signed_in| {
+            let missing = signed_in.missing.clone();
+            let expires_at = signed_in.tokens.expires_at;
+            let login = NewLogin {
+                provider: &registration.provider,
+                client: &registration.client,
+                project_id: registration.project_id.clone(),
+                redirect: registration.redirect.clone(),
+                store: request.store,
+            };
+            Ok(Done { kept: context.vault.keep(request.name, &login, signed_in)?, missing, expires_at })
+        },
+        |outcome| page(request, outcome),
+    )
+}
+
+impl Request<'_> {
+    fn login_options(&self, options: &Login) -> LoginOptions {
+        // The account of an earlier login at the same provider must be the one that signs in again.
+        let before = self.old.filter(|old| old.provider.issuer == self.registration.provider.issuer);
+        let remembered = before.and_then(|old| old.email.clone());
+        let prompt = (self.registration.is_web && self.registration.provider.is_google()).then(|| "consent".to_owned());
+        LoginOptions {
+            request: RequestOptions {
+                scopes: self.scopes(options),
+                login_hint: options.login_hint.clone().or(remembered),
+                hosted_domain: options.hosted_domain.clone(),
+                prompt: options.prompt.clone().or(prompt),
+                extra: options.auth_param.clone(),
+            },
+            listen: ListenOptions {
+                port: options.port,
+                bind: options.bind,
+                redirect: self.registration.redirect.clone(),
+            },
+            account: ExpectedAccount {
+                hint: options.login_hint.clone(),
+                subject: before.map(|old| old.subject.clone()),
+                hosted_domain: options.hosted_domain.clone(),
+            },
+            timeout: options.timeout,
+            ..LoginOptions::default()
+        }
+    }
+
+    /// Identity always, since the account is checked by it; then what is named; with `--add-scope`, what is granted too.
+    fn scopes(&self, options: &Login) -> Scopes {
+        let named = |scopes: &[String]| -> Scopes {
+            let scopes: Scopes =
+                scopes.iter().flat_map(|scope| scope.split(' ')).filter(|s| !s.is_empty()).map(str::to_owned).collect();
+            if self.registration.provider.is_google() { scopes.expand_for_google() } else { scopes }
+        };
+        let granted =
+            self.old.filter(|_| !options.add_scope.is_empty()).map(|old| old.scopes.clone()).unwrap_or_default();
+        Scopes::parse("openid email").union(&granted).union(&named(&options.scope)).union(&named(&options.add_scope))
+    }
+}
+
+fn known(context: &Context, name: &str) -> Result<Option<Profile>> {
+    Ok(context.vault.accounts.load()?.profiles.remove(name))
+}
+
+/// The client and provider: named by options, or remembered by the profile, or in the config folder.
+fn registration(context: &Context, options: &Login, old: Option<&Profile>) -> Result<Registration> {
+    let in_config_dir = context.vault.accounts.dir().join("client_secrets.json");
+    match (&options.client_secrets, &options.issuer, &options.client_id) {
+        (Some(path), issuer, _) => of_file(context, &ClientFile::read(path)?, issuer.as_deref()),
+        (None, Some(issuer), Some(client_id)) => of_issuer(context, issuer, client_id),
+        (None, Some(_), None) => Err(Error::OptionRefused("--issuer needs --client-id or --client-secrets".to_owned())),
+        (None, None, _) => match old {
+            Some(old) => remembered(context, old),
+            None if in_config_dir.exists() => of_file(context, &ClientFile::read(&in_config_dir)?, None),
+            None => Err(Error::NoClient),
+        },
+    }
+}
+
+fn of_file(context: &Context, file: &ClientFile, issuer: Option<&str>) -> Result<Registration> {
+    let _waiting = context.ui.waiting("waiting for the provider's discovery document");
+    let provider = match issuer {
+        Some(issuer) => {
+            let provider = Provider::discover(issuer, &context.http)?;
+            provider.check_client_file(file)?;
+            provider
+        }
+        None => Provider::of_client_file(file, &context.http)?,
+    };
+    Ok(Registration {
+        provider,
+        client: file.client.clone(),
+        redirect: file.loopback_redirect(),
+        project_id: file.project_id.clone(),
+        is_web: file.kind == gauth::client::ClientKind::Web,
+    })
+}
+
+fn of_issuer(context: &Context, issuer: &str, client_id: &str) -> Result<Registration> {
+    let _waiting = context.ui.waiting("waiting for the provider's discovery document");
+    Ok(Registration {
+        provider: Provider::discover(issuer, &context.http)?,
+        client: Client::public(client_id),
+        redirect: None,
+        project_id: None,
+        is_web: false,
+    })
+}
+
+/// The profile's own client; its secret comes from the store, as it is with the refresh token.
+fn remembered(context: &Context, old: &Profile) -> Result<Registration> {
+    let credential = Credential::load(&*context.vault.store(old.store), old)?.ok_or(Error::NoClient)?;
+    Ok(Registration {
+        provider: old.provider.clone(),
+        client: credential.client(old),
+        redirect: old.redirect.clone(),
+        project_id: old.project_id.clone(),
+        is_web: old.redirect.as_ref().is_some_and(|redirect| redirect.port.is_some()),
+    })
+}
+
+/// Prints the address, opens the browser, and says how to get here from another machine.
+fn show(context: &Context, options: &Login, request: &Request<'_>, flow: &InstalledAppFlow<'_>) -> Result<()> {
+    let ui = context.ui;
+    let provider = &request.registration.provider;
+    if !provider.has_keys() {
+        let hosts =
+            [&provider.authorization_endpoint, &provider.token_endpoint].map(|url| url.host_str().unwrap_or_default());
+        ui.warn(&format!(
+            "no discovery document: signing in at {} with tokens from {}; the ID token rests on that connection alone",
+            hosts[0], hosts[1]
+        ));
+    }
+    if options.bind.is_some_and(|address: IpAddr| !address.is_loopback()) {
+        ui.warn("listening beyond this machine: others on the network can reach the sign-in's port");
+    }
+    ui.say("To sign in, open this address in your browser (only if you started this yourself):");
+    ui.say("");
+    write_address(context, flow.url().as_str());
+    ui.say("");
+    let environment = &context.environment;
+    if let Some(destination) = environment.ssh_destination.as_deref().filter(|_| !environment.has_display) {
+        let port = flow.port();
+        ui.say("The browser is on another machine? Run this there first, and leave it running:");
+        ui.say(&format!("  ssh -L {port}:127.0.0.1:{port} {}", clean(destination)));
+    }
+    match browser(context, options).open(flow.url())? {
+        Opening::Failed(cause) => ui.warn(&format!("no browser could be opened ({cause}); open the address yourself")),
+        Opening::NotWanted if !options.no_browser => ui.say("(there is no display here, so no browser was opened)"),
+        Opening::Started | Opening::NotWanted => {}
+    }
+    Ok(())
+}
+
+/// The address is the one thing that even `--quiet` must show: without it nobody can sign in.
+fn write_address(context: &Context, address: &str) {
+    crate::ui::Ui { quiet: false, ..context.ui }.say(&format!("  {address}"));
+}
+
+fn browser(context: &Context, options: &Login) -> Browser {
+    let environment = &context.environment;
+    match &options.browser {
+        _ if options.no_browser => Browser::None,
+        Some(name) => Browser::App(name.clone()),
+        None if environment.has_browser || environment.has_display => Browser::Default,
+        None => Browser::None,
+    }
+}
+
+fn page(request: &Request<'_>, outcome: &Result<Done>) -> Page {
+    match outcome {
+        Ok(done) => signed_in_page(request, done),
+        Err(error) => {
+            let failure = Failure::of(error, request.name);
+            let next = failure.hints.first().map(String::as_str).unwrap_or("Go back to your terminal.");
+            let next = if next.starts_with("gauth ") { format!("Run `{next}`") } else { next.to_owned() };
+            pages::not_signed_in(&pages::NotSignedIn {
+                program: "gauth",
+                reason: &sentence(&failure.fact),
+                next: &sentence(&next),
+            })
+        }
+    }
+}
+
+fn signed_in_page(request: &Request<'_>, done: &Done) -> Page {
+    let note = (!done.missing.is_empty()).then(|| format!("Not granted: {}", done.missing));
+    pages::signed_in(&pages::SignedIn {
+        program: "gauth",
+        profile: Some(request.name),
+        account: done.kept.profile.account(),
+        provider: request.registration.provider.authorization_endpoint.host_str().unwrap_or_default(),
+        stored: match request.store {
+            StoreKind::Keyring => "in your keyring",
+            StoreKind::File => "in a file that only you can read",
+            StoreKind::Memory => "in memory, until the program ends",
+        },
+        note: note.as_deref(),
+    })
+}
+
+/// First letter upper-case, full stop.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", chars.as_str())
+}
+
+/// The old grant, only after the new one is kept. Google would end the new one with it if the account is the same
+/// (G-35), so there the old token is left to lie: it is no longer in any store.
+pub fn end_replaced(context: &Context, done: &Done) {
+    let Some((old, credential)) = &done.kept.replaced else { return };
+    let new = &done.kept.profile;
+    if old.provider.is_google() && old.subject == new.subject {
+        return;
+    }
+    match revoke_grant(context, old, credential) {
+        Ok(_) => context.ui.detail("the grant that this login replaces was ended"),
+        Err(error) => {
+            context.ui.warn(&format!("the grant that this login replaces lives on at {}: {error}", old.provider.host()))
+        }
+    }
+}
+
+fn report(context: &Context, options: &Login, name: &str, done: &Done) -> std::result::Result<(), Failure> {
+    let (ui, profile) = (context.ui, &done.kept.profile);
+    let account = clean(profile.account());
+    ui.say(&format!("{} signed in as {} (profile {})", ui.good("✓"), ui.bold(&account), ui.bold(name)));
+    for scope in profile.scopes.iter() {
+        ui.detail(&format!("granted: {scope}"));
+    }
+    for scope in done.missing.iter() {
+        ui.warn(&format!("not granted: {scope}"));
+    }
+    if !done.missing.is_empty() {
+        ui.say(&format!("ask for it again with: {}", again(name, &done.missing)));
+    }
+    if !options.json {
+        let named = if name == "default" { String::new() } else { format!(" --profile {name}") };
+        ui.say(&format!("a fresh token at any time: gauth token{named}"));
+        return Ok(());
+    }
+    answer_json(
+        context,
+        &json!({
+            "profile": name,
+            "issuer": profile.provider.issuer,
+            "client_id": profile.client_id,
+            "email": profile.email,
+            "sub": profile.subject,
+            "scopes": profile.scopes,
+            "missing_scopes": done.missing,
+            "store": profile.store.name(),
+            "expires_at": rfc3339(done.expires_at),
+        }),
+    )
+}
+
+fn again(name: &str, missing: &Scopes) -> String {
+    let adds: Vec<String> = missing.iter().map(|scope| format!(" --add-scope {}", clean(scope))).collect();
+    format!("{}{}", login_line(name), adds.concat())
+}

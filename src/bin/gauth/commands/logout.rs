@@ -1,0 +1,91 @@
+//! `gauth logout`: revokes the grant at the provider, then forgets it here.
+
+use std::process::ExitCode;
+
+use gauth::accounts::{Credential, Profile};
+use gauth::{Error, TokenEndpoint};
+
+use crate::args::Logout;
+use crate::commands::on;
+use crate::context::Context;
+use crate::failure::{Failure, exit};
+
+pub fn run(context: &Context, options: &Logout) -> Result<ExitCode, Failure> {
+    context.hold_signals();
+    let names = match options.all {
+        true => context.vault.accounts.load().map_err(on("default"))?.profiles.into_keys().collect(),
+        false => vec![context.profile_name().map_err(on("default"))?],
+    };
+    let mut code = 0;
+    for name in &names {
+        // Every profile gets its turn; the first failure decides the exit code.
+        let ended = end(context, name, options.local_only).unwrap_or_else(|failure| {
+            context.ui.fail(&failure);
+            failure.code
+        });
+        code = if code == 0 { ended } else { code };
+    }
+    if names.is_empty() {
+        context.ui.say("no profiles, nothing to do");
+    }
+    Ok(ExitCode::from(code))
+}
+
+/// Holds the lock all through, so that a refresh in flight cannot bring back what is being ended.
+fn end(context: &Context, name: &str, is_local_only: bool) -> Result<u8, Failure> {
+    let ui = context.ui;
+    let _lock = context.vault.lock(name).map_err(on(name))?;
+    let profile = context.vault.profile(name).map_err(on(name))?;
+    let revoked = if is_local_only { Ok(false) } else { revoke(context, name, &profile) };
+    if let Err(error @ Error::Store(_)) = revoked {
+        return Err(Failure::of(&error, name)); // locked: nothing is lost, and the grant can still be revoked later
+    }
+    context.vault.forget(name, &profile).map_err(on(name))?;
+    ui.say(&format!("{} signed out of profile {}", ui.good("✓"), ui.bold(name)));
+    match revoked {
+        Ok(true) => ui.say(&ended_text(&profile)),
+        Ok(false) if is_local_only => ui.say(&format!("the grant lives on at {}", profile.provider.host())),
+        Ok(false) => ui.warn(&format!(
+            "{} offers no revocation: the grant lives on there; end it in your account's settings",
+            profile.provider.host()
+        )),
+        Err(error) => {
+            ui.warn(&format!(
+                "the grant lives on at {}, which could not be asked to end it: {error}",
+                profile.provider.host()
+            ));
+            ui.say("end it in the account's settings, under third-party access");
+            return Ok(Failure::of(&error, name).code.max(exit::FAILED));
+        }
+    }
+    Ok(0)
+}
+
+/// Google ends everything that this project was ever granted by this account (G-35).
+fn ended_text(profile: &Profile) -> String {
+    match profile.provider.is_google() {
+        true => {
+            "Google has ended all access of this client's whole project to the account, other clients of it included"
+                .to_owned()
+        }
+        false => format!("{} has ended the grant", profile.provider.host()),
+    }
+}
+
+fn revoke(context: &Context, name: &str, profile: &Profile) -> gauth::Result<bool> {
+    let Some(credential) = Credential::load(&*context.vault.store(profile.store), profile)? else { return Ok(false) };
+    let _waiting = context.ui.waiting(&format!("waiting for {} to end the grant of {name}", profile.provider.host()));
+    revoke_grant(context, profile, &credential)
+}
+
+/// Ends one grant at its provider; also for the old one that a new login replaces.
+pub fn revoke_grant(context: &Context, profile: &Profile, credential: &Credential) -> gauth::Result<bool> {
+    let client = credential.client(profile);
+    let endpoint = TokenEndpoint {
+        provider: &profile.provider,
+        client: &client,
+        http: &context.http,
+        clock: &context.vault.clock,
+    };
+    endpoint.revoke(&credential.refresh_token)
+}

@@ -1,0 +1,127 @@
+//! What every command works with: the terminal, the places on this system, the vault and the HTTP client.
+
+use std::path::{Path, PathBuf};
+
+use gauth::store::memory::MemoryStore;
+use gauth::{Accounts, Cache, Clock, Error, Http, HttpOptions, Interrupt, Result, Vault};
+
+use crate::args::{Environment, Global, Switch};
+use crate::ui::Ui;
+
+/// Built once in `main` from the options and the environment. Nothing is opened, created or connected yet.
+#[derive(Debug)]
+pub struct Context {
+    pub ui: Ui,
+    pub environment: Environment,
+    pub vault: Vault,
+    pub http: Http,
+    pub interrupt: Interrupt,
+    named_profile: Option<String>,
+}
+
+impl Context {
+    pub fn new(global: &Global, environment: Environment) -> Result<Context> {
+        let interrupt = Interrupt::default();
+        let config_dir = match &global.config_dir {
+            Some(dir) => dir.clone(),
+            None => default_config_dir(&environment)?,
+        };
+        let runtime_dir = global.runtime_dir.clone().or_else(system_runtime_dir);
+        Ok(Context {
+            ui: Ui::new(global, &environment),
+            vault: Vault {
+                accounts: Accounts::new(config_dir),
+                cache: match (&runtime_dir, global.cache) {
+                    (Some(dir), Switch::On) => Cache::new(dir.join("gauth")),
+                    _ => Cache::off(),
+                },
+                lock_dir: runtime_dir.map_or_else(|| fallback_lock_dir(&environment), |dir| dir.join("gauth")),
+                clock: Clock::system(),
+                interrupt: interrupt.clone(),
+                memory: std::sync::Arc::new(MemoryStore::default()),
+            },
+            http: Http::new(HttpOptions {
+                ca_file: environment.ssl_cert_file.clone(),
+                proxy: environment.https_proxy.clone(),
+                no_proxy: environment.no_proxy.clone(),
+                interrupt: interrupt.clone(),
+            }),
+            interrupt,
+            named_profile: global.profile.clone(),
+            environment,
+        })
+    }
+
+    /// The profile that was named, or the default one.
+    pub fn profile_name(&self) -> Result<String> {
+        let name = match &self.named_profile {
+            Some(name) => name.clone(),
+            None => self.vault.accounts.load()?.default.unwrap_or_else(|| "default".to_owned()),
+        };
+        gauth::accounts::check_profile_name(&name)?;
+        Ok(name)
+    }
+
+    /// From now on Ctrl-C, hang-up and termination only set the flag, so that waits end cleanly and nothing is cut off
+    /// between a provider's answer and its being saved. A second Ctrl-C ends the process at once.
+    pub fn hold_signals(&self) {
+        use signal_hook::consts::{SIGINT, SIGTERM};
+        use signal_hook::flag;
+        let flag = self.interrupt.flag();
+        // Registration fails only for signals that cannot be caught.
+        let _ = flag::register_conditional_shutdown(SIGINT, 130, flag.clone());
+        let _ = flag::register(SIGINT, flag.clone());
+        let _ = flag::register(SIGTERM, flag.clone());
+        #[cfg(unix)]
+        let _ = flag::register(signal_hook::consts::SIGHUP, flag);
+    }
+}
+
+fn default_config_dir(environment: &Environment) -> Result<PathBuf> {
+    let home = || {
+        environment.home.clone().ok_or_else(|| {
+            Error::OptionRefused("there is no home folder; name a folder with GAUTH_CONFIG_DIR".to_owned())
+        })
+    };
+    if cfg!(target_os = "macos") {
+        return Ok(home()?.join("Library/Application Support/gauth"));
+    }
+    if cfg!(windows) {
+        return Ok(home()?.join("AppData").join("Roaming").join("gauth"));
+    }
+    match &environment.xdg_config_home {
+        Some(dir) => Ok(dir.join("gauth")),
+        None => Ok(home()?.join(".config/gauth")),
+    }
+}
+
+/// `/run/user/UID`: RAM, this user's alone, gone at logout. Found by the user id and not by `XDG_RUNTIME_DIR`, which
+/// cron and containers do not have: two processes of one user must not disagree on the lock.
+#[cfg(all(unix, not(target_os = "macos")))]
+fn system_runtime_dir() -> Option<PathBuf> {
+    use std::os::unix::fs::MetadataExt as _;
+    let uid = rustix::process::geteuid().as_raw();
+    let dir = Path::new("/run/user").join(uid.to_string());
+    let metadata = std::fs::symlink_metadata(&dir).ok()?;
+    (metadata.is_dir() && metadata.uid() == uid && metadata.mode() & 0o077 == 0).then_some(dir)
+}
+
+/// macOS and Windows have no such folder: access tokens go to the keyring.
+#[cfg(any(windows, target_os = "macos"))]
+fn system_runtime_dir() -> Option<PathBuf> {
+    None
+}
+
+/// A local folder, the same for all processes of this user (`HOME` may be on a network).
+fn fallback_lock_dir(environment: &Environment) -> PathBuf {
+    let home = environment.home.clone().unwrap_or_default();
+    #[cfg(windows)]
+    return home.join("AppData").join("Local").join("gauth");
+    #[cfg(target_os = "macos")]
+    return home.join("Library/Caches/gauth");
+    #[cfg(all(unix, not(target_os = "macos")))]
+    {
+        let _ = home;
+        PathBuf::from(format!("/tmp/gauth-{}", rustix::process::geteuid().as_raw()))
+    }
+}

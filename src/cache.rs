@@ -1,0 +1,107 @@
+//! The access-token cache: one 0600 file for each grant and scope set, in the per-user runtime folder, which is RAM.
+
+use std::path::PathBuf;
+
+use crate::error::{Error, Result};
+use crate::files;
+use crate::token::FreshToken;
+
+/// Short-lived tokens where they cost nothing to read. Losing it loses nothing.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    dir: Option<PathBuf>,
+}
+
+impl Cache {
+    /// Keeps tokens below `dir`.
+    pub fn new(dir: PathBuf) -> Cache {
+        Cache { dir: Some(dir) }
+    }
+
+    /// Keeps nothing (`GAUTH_CACHE=off`, or no runtime folder).
+    pub fn off() -> Cache {
+        Cache { dir: None }
+    }
+
+    /// Whether there is a place to keep tokens.
+    pub fn is_on(&self) -> bool {
+        self.dir.is_some()
+    }
+
+    /// The token filed under `key`. A damaged or foreign file is as good as none: it is replaced by the next refresh.
+    pub fn get(&self, key: &str) -> Option<FreshToken> {
+        let bytes = files::read_private(&self.path(key)?).ok()??;
+        serde_json::from_slice(&bytes).ok()
+    }
+
+    /// Files a token.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; the caller has the token all the same.
+    pub fn put(&self, key: &str, token: &FreshToken) -> Result<()> {
+        let Some(path) = self.path(key) else { return Ok(()) };
+        let text = zeroize::Zeroizing::new(serde_json::to_vec(token).unwrap_or_default());
+        files::replace(&path, &text).map_err(Error::io("write", &path))
+    }
+
+    /// Forgets a token.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn remove(&self, key: &str) -> Result<()> {
+        let Some(path) = self.path(key) else { return Ok(()) };
+        files::remove(&path).map_err(Error::io("remove", &path))
+    }
+
+    fn path(&self, key: &str) -> Option<PathBuf> {
+        self.dir.as_ref().map(|dir| dir.join(format!("{key}.token")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use oauth2::AccessToken;
+
+    use super::*;
+    use crate::Scopes;
+
+    fn token() -> FreshToken {
+        FreshToken {
+            access_token: AccessToken::new("canary".to_owned()),
+            issued_at: 1,
+            expires_at: 2,
+            scopes: Scopes::parse("openid"),
+        }
+    }
+
+    #[test]
+    fn a_token_comes_back_until_it_is_removed_and_damage_is_absence() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let cache = Cache::new(dir.path().join("gauth"));
+        assert!(cache.get("k").is_none());
+        cache.put("k", &token()).expect("written");
+        assert_eq!(cache.get("k").expect("found").access_token.secret(), "canary");
+        cache.remove("k").expect("removed");
+        assert!(cache.get("k").is_none());
+        files::replace(&dir.path().join("gauth/k.token"), b"{\"access_token\":").expect("written");
+        assert!(cache.get("k").is_none());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_others_could_have_written_is_not_believed() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().expect("a folder");
+        let cache = Cache::new(dir.path().to_owned());
+        cache.put("k", &token()).expect("written");
+        std::fs::set_permissions(dir.path().join("k.token"), std::fs::Permissions::from_mode(0o666)).expect("changed");
+        assert!(cache.get("k").is_none());
+    }
+
+    #[test]
+    fn a_cache_that_is_off_keeps_nothing() {
+        let cache = Cache::off();
+        cache.put("k", &token()).expect("nothing to do");
+        assert!(cache.get("k").is_none() && !cache.is_on());
+    }
+}

@@ -1,0 +1,155 @@
+//! Private files: 0600 in a 0700 folder, written whole or not at all, read only where nobody else could have written.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::Path;
+
+/// Creates a folder, and what leads to it, that only this user can enter.
+pub(crate) fn create_private_dir(dir: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
+}
+
+/// Replaces a file: a reader, or a crash, finds the old content or the new, never a part (temp, fsync, rename, fsync).
+pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let dir = path.parent().ok_or(ErrorKind::InvalidInput)?;
+    create_private_dir(dir)?;
+    let name = path.file_name().ok_or(ErrorKind::InvalidInput)?.to_string_lossy();
+    let temporary = dir.join(format!(".{name}.{:016x}", rand::random::<u64>()));
+    let written = create_new(&temporary).and_then(|mut file| {
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    });
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written?;
+    sync_dir(dir)
+}
+
+fn create_new(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// A rename is durable only once its folder is (POSIX); Windows has no such call.
+fn sync_dir(dir: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
+}
+
+/// Reads a small file; `None` if it is not there.
+pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    open(path)?.map(content).transpose()
+}
+
+/// Reads a file that holds a secret: refused if others can read or write it, checked on the open file itself.
+pub(crate) fn read_private(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let Some(file) = open(path)? else { return Ok(None) };
+    check_private(&file)?;
+    content(file).map(Some)
+}
+
+fn open(path: &Path) -> io::Result<Option<File>> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn content(file: File) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    file.take(MAX_BYTES).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+#[cfg(unix)]
+fn check_private(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = file.metadata()?;
+    if metadata.mode() & 0o077 != 0 {
+        let text = format!("its mode is {:04o}, and must let nobody else in (0600)", metadata.mode() & 0o7777);
+        return Err(io::Error::new(ErrorKind::PermissionDenied, text));
+    }
+    Ok(())
+}
+
+/// Files below the user's profile inherit a list that admits that user alone.
+#[cfg(not(unix))]
+fn check_private(_: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// Refuses a folder that is not this user's own or that others can write in, or that is only a link: in a shared
+/// place such as /tmp somebody else may have made it first (L-1's kin).
+#[cfg(unix)]
+pub(crate) fn check_own_dir(dir: &Path) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = fs::symlink_metadata(dir)?;
+    let is_own = metadata.uid() == rustix::process::geteuid().as_raw();
+    if metadata.is_dir() && is_own && metadata.mode() & 0o022 == 0 {
+        return Ok(());
+    }
+    Err(io::Error::new(ErrorKind::PermissionDenied, "it belongs to somebody else, or others can write in it"))
+}
+
+/// Folders below the user's profile are the user's own.
+#[cfg(not(unix))]
+pub(crate) fn check_own_dir(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Removes a file; nothing to remove is no error.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+const MAX_BYTES: u64 = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replaced_file_is_whole_and_leaves_nothing_beside_it() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("deep/file");
+        replace(&path, b"one").expect("written");
+        replace(&path, b"two").expect("written");
+        assert_eq!(read(&path).expect("read"), Some(b"two".to_vec()));
+        assert_eq!(fs::read_dir(path.parent().expect("a folder")).expect("listed").count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn files_are_0600_in_0700_and_a_looser_one_is_refused() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("private/file");
+        replace(&path, b"secret").expect("written");
+        let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(path.parent().expect("a folder"))), (0o600, 0o700));
+        assert!(read_private(&path).is_ok());
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("changed");
+        assert!(read_private(&path).is_err());
+    }
+
+    #[test]
+    fn what_is_not_there_is_absent_and_not_an_error() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("nothing");
+        assert_eq!(read(&path).expect("read"), None);
+        assert_eq!(read_private(&path).expect("read"), None);
+        assert!(remove(&path).is_ok());
+    }
+}

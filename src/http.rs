@@ -1,0 +1,345 @@
+//! HTTP: one blocking client, built on first use, with limits. The only file that names reqwest.
+
+use std::error::Error as _;
+use std::fmt;
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use oauth2::http::{HeaderMap, Method, header};
+use oauth2::{AccessToken, HttpRequest, HttpResponse};
+use reqwest::blocking::{Client, ClientBuilder, Response};
+use reqwest::{NoProxy, Proxy, redirect};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use crate::error::{Error, Result};
+use crate::interrupt::Interrupt;
+use crate::provider::{check_endpoint, host_of};
+
+/// What may differ from one program or network to the next. The library reads no environment.
+#[derive(Clone, Default)]
+pub struct HttpOptions {
+    /// PEM file with the roots to trust instead of the system's (`SSL_CERT_FILE`).
+    pub ca_file: Option<PathBuf>,
+    /// Proxy for https requests to other machines (`HTTPS_PROXY`). May hold credentials: not shown.
+    pub proxy: Option<String>,
+    /// Hosts that are reached without the proxy (`NO_PROXY`).
+    pub no_proxy: Option<String>,
+    /// Ends waits between tries.
+    pub interrupt: Interrupt,
+}
+
+impl fmt::Debug for HttpOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpOptions")
+            .field("ca_file", &self.ca_file)
+            .field("proxy", &self.proxy.as_ref().map(|_| "[redacted]"))
+            .field("no_proxy", &self.no_proxy)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The HTTP client: https, or http on this machine; no redirects (L-22); time and size limits (L-23);
+/// transient failures are tried again a bounded number of times.
+#[derive(Debug, Default)]
+pub struct Http {
+    options: HttpOptions,
+    client: OnceLock<Client>,
+}
+
+impl Http {
+    /// Builds nothing yet: a warm `gauth token` never needs the client.
+    pub fn new(options: HttpOptions) -> Http {
+        Http { options, client: OnceLock::new() }
+    }
+
+    /// Whether any request was made so far.
+    pub fn is_built(&self) -> bool {
+        self.client.get().is_some()
+    }
+
+    /// Gets a JSON document; `None` if there is none at that place (404).
+    ///
+    /// # Errors
+    /// Those of the network, and [`Error::BadAnswer`] for anything but JSON of the right shape.
+    pub fn get_json<T: DeserializeOwned>(&self, url: &Url) -> Result<Option<T>> {
+        self.get_json_as(url, None)
+    }
+
+    /// The same, showing an access token in the Authorization header (RFC 6750 section 2.1; never in the URL, T-9).
+    ///
+    /// # Errors
+    /// As [`Http::get_json`].
+    pub fn get_json_as<T: DeserializeOwned>(&self, url: &Url, bearer: Option<&AccessToken>) -> Result<Option<T>> {
+        let response = self.send(&get(url, bearer)?, DOCUMENT_BYTES)?;
+        match response.status().as_u16() {
+            200 => parse_json(url, response.body()).map(Some),
+            404 => Ok(None),
+            status => Err(bad_answer(&host_of(url), &format!("status {status}"))),
+        }
+    }
+
+    /// Sends a request; a transient failure is tried again (at most [`TRIES`] times in all).
+    fn send(&self, request: &HttpRequest, max_bytes: u64) -> Result<HttpResponse> {
+        let mut delay = FIRST_DELAY;
+        for _ in 1..TRIES {
+            let error = match self.send_once(request, max_bytes) {
+                Err(error) => error,
+                answered => return answered,
+            };
+            match wait_before_retry(&error, delay) {
+                Some(wait) => self.options.interrupt.sleep(wait)?,
+                None => return Err(error),
+            }
+            delay *= 2;
+        }
+        self.send_once(request, max_bytes)
+    }
+
+    fn send_once(&self, request: &HttpRequest, max_bytes: u64) -> Result<HttpResponse> {
+        let url = Url::parse(&request.uri().to_string()).map_err(|_| bad_answer("(none)", "no URL"))?;
+        check_endpoint("address", &url)?;
+        let host = host_of(&url);
+        let outgoing = request.clone().try_into().map_err(|_| bad_answer(&host, "no valid request"))?;
+        let sent = self.client()?.execute(outgoing);
+        let response = sent.map_err(|error| network_error(&host, request.method(), &error))?;
+        read(&host, request.method(), response, max_bytes)
+    }
+
+    fn client(&self) -> Result<&Client> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let client = build(&self.options)?;
+        Ok(self.client.get_or_init(|| client))
+    }
+}
+
+impl oauth2::SyncHttpClient for Http {
+    type Error = Error;
+
+    /// For the token endpoint; a 3xx is an error (L-22), every other status is the caller's to judge.
+    fn call(&self, request: HttpRequest) -> Result<HttpResponse> {
+        self.send(&request, TOKEN_BYTES)
+    }
+}
+
+fn build(options: &HttpOptions) -> Result<Client> {
+    let mut builder = Client::builder()
+        .user_agent(concat!("gauth/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(TOTAL_TIMEOUT)
+        .tls_backend_preconfigured(tls(options)?);
+    builder = proxied(builder, options)?;
+    builder.build().map_err(|_| Error::OptionRefused("the HTTP client cannot be set up".to_owned()))
+}
+
+/// TLS 1.2 or later with ring, chosen here and not for the whole process, so that a program that
+/// embeds this library keeps its own choice.
+fn tls(options: &HttpOptions) -> Result<ClientConfig> {
+    use rustls_platform_verifier::BuilderVerifierExt;
+    let unusable = |cause: rustls::Error| Error::OptionRefused(format!("TLS cannot be set up: {cause}"));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = builder.map_err(unusable)?;
+    match &options.ca_file {
+        Some(file) => Ok(builder.with_root_certificates(roots(file)?).with_no_client_auth()),
+        None => Ok(builder.with_platform_verifier().map_err(unusable)?.with_no_client_auth()),
+    }
+}
+
+fn roots(file: &PathBuf) -> Result<RootCertStore> {
+    let unusable = |cause: String| Error::OptionRefused(format!("the CA file {} {cause}", file.display()));
+    let mut store = RootCertStore::empty();
+    let certificates = CertificateDer::pem_file_iter(file).map_err(|_| unusable("cannot be read".to_owned()))?;
+    for certificate in certificates {
+        let certificate = certificate.map_err(|_| unusable("is not PEM".to_owned()))?;
+        store.add(certificate).map_err(|_| unusable("holds a certificate that is no root".to_owned()))?;
+    }
+    if store.is_empty() { Err(unusable("holds no certificate".to_owned())) } else { Ok(store) }
+}
+
+/// The proxy is for https to other machines only; this machine is never reached through one (L-24).
+fn proxied(builder: ClientBuilder, options: &HttpOptions) -> Result<ClientBuilder> {
+    let Some(proxy) = options.proxy.as_deref().filter(|proxy| !proxy.is_empty()) else {
+        return Ok(builder.no_proxy());
+    };
+    let proxy = Proxy::https(proxy)
+        .map_err(|_| Error::OptionRefused("the proxy is no URL".to_owned()))?
+        .no_proxy(NoProxy::from_string(&bypass(options.no_proxy.as_deref())));
+    Ok(builder.no_proxy().proxy(proxy))
+}
+
+fn bypass(no_proxy: Option<&str>) -> String {
+    ["localhost,127.0.0.0/8,::1", no_proxy.unwrap_or_default()].join(",")
+}
+
+fn get(url: &Url, bearer: Option<&AccessToken>) -> Result<HttpRequest> {
+    let mut request = oauth2::http::Request::get(url.as_str()).header(header::ACCEPT, "application/json");
+    if let Some(token) = bearer {
+        request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.secret()));
+    }
+    request.body(Vec::new()).map_err(|_| bad_answer(&host_of(url), "no valid request"))
+}
+
+fn read(host: &str, method: &Method, response: Response, max_bytes: u64) -> Result<HttpResponse> {
+    let status = response.status();
+    if status.is_redirection() {
+        return Err(bad_answer(host, &format!("a redirect (status {}), which is never followed", status.as_u16())));
+    }
+    if is_transient(status.as_u16()) {
+        let retry_after = retry_after(response.headers());
+        return Err(Error::ServerFailed { host: host.to_owned(), status: status.as_u16(), retry_after });
+    }
+    let headers = response.headers().clone();
+    let mut body = Vec::new();
+    response.take(max_bytes + 1).read_to_end(&mut body).map_err(|error| lost(host, method, &read_problem(&error)))?;
+    if body.len() as u64 > max_bytes {
+        return Err(bad_answer(host, &format!("more than {max_bytes} bytes")));
+    }
+    let mut answer = HttpResponse::new(body);
+    *answer.status_mut() = status;
+    *answer.headers_mut() = headers;
+    Ok(answer)
+}
+
+/// Statuses that speak of the moment, not of the request (G-28).
+fn is_transient(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
+}
+
+/// Seconds of `Retry-After`; its date form is rare at token endpoints and taken as absent.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// How long to wait before the next try; `None` for a failure that another try will not mend, whose request may
+/// have been acted on, or whose server asks for more patience than a person has.
+fn wait_before_retry(error: &Error, delay: Duration) -> Option<Duration> {
+    match error {
+        Error::ServerFailed { retry_after: Some(asked), .. } => (*asked <= MAX_RETRY_AFTER).then_some(*asked),
+        Error::ServerFailed { .. } | Error::Unreachable { .. } => Some(jittered(delay)),
+        _ => None,
+    }
+}
+
+/// Plus or minus ten percent, so that many processes do not come back in step.
+fn jittered(delay: Duration) -> Duration {
+    delay.mul_f64(rand::random_range(0.9..1.1))
+}
+
+fn network_error(host: &str, method: &Method, error: &reqwest::Error) -> Error {
+    if let Some(problem) = certificate_problem(error) {
+        return Error::CertificateRefused { host: host.to_owned(), problem };
+    }
+    if error.is_connect() {
+        return Error::Unreachable { host: host.to_owned(), problem: deepest(error) };
+    }
+    let problem = if error.is_timeout() { "no answer in time".to_owned() } else { deepest(error) };
+    lost(host, method, &problem)
+}
+
+/// A request that changes nothing at the server can simply be made again.
+fn lost(host: &str, method: &Method, problem: &str) -> Error {
+    let (host, problem) = (host.to_owned(), problem.to_owned());
+    if method == Method::GET { Error::Unreachable { host, problem } } else { Error::AnswerLost { host, problem } }
+}
+
+fn read_problem(error: &std::io::Error) -> String {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<reqwest::Error>()) {
+        Some(inner) if inner.is_timeout() => "the answer did not end in time".to_owned(),
+        _ => "the answer ended too early".to_owned(),
+    }
+}
+
+fn certificate_problem(error: &reqwest::Error) -> Option<String> {
+    causes(error).find_map(|cause| match as_tls(cause) {
+        Some(rustls::Error::InvalidCertificate(problem)) => Some(problem.to_string()),
+        _ => None,
+    })
+}
+
+fn as_tls<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    let inside_io = cause.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref());
+    cause.downcast_ref().or_else(|| inside_io.and_then(|inner| inner.downcast_ref()))
+}
+
+/// The innermost cause: "Connection refused", not "error sending request for url (...)".
+fn deepest(error: &reqwest::Error) -> String {
+    causes(error).last().map_or_else(|| "the connection failed".to_owned(), ToString::to_string)
+}
+
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    let mut next = error.source();
+    std::iter::from_fn(move || {
+        let cause = next?;
+        next = cause.source();
+        Some(cause)
+    })
+}
+
+fn parse_json<T: DeserializeOwned>(url: &Url, body: &[u8]) -> Result<T> {
+    // serde_json's own text quotes the value at fault, so only its kind is kept.
+    serde_json::from_slice(body).map_err(|error| {
+        let problem = if error.is_data() { "JSON of another shape" } else { "not JSON" };
+        bad_answer(&host_of(url), problem)
+    })
+}
+
+pub(crate) fn bad_answer(host: &str, problem: &str) -> Error {
+    Error::BadAnswer { host: host.to_owned(), problem: problem.to_owned() }
+}
+
+/// Token answers: Google's access token is at most 2 KiB (G-27), others' JWTs a few more.
+const TOKEN_BYTES: u64 = 64 * 1024;
+/// Discovery documents and key sets.
+const DOCUMENT_BYTES: u64 = 512 * 1024;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// One try, the body included, so that a dripping answer ends too.
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(15);
+const TRIES: u32 = 3;
+const FIRST_DELAY: Duration = Duration::from_millis(500);
+/// A person waits this long for a token, not longer.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_failures_of_the_moment_are_tried_again() {
+        let failed = |retry_after| Error::ServerFailed { host: "h".to_owned(), status: 503, retry_after };
+        assert!(wait_before_retry(&failed(None), FIRST_DELAY).is_some());
+        assert_eq!(wait_before_retry(&failed(Some(Duration::from_secs(2))), FIRST_DELAY), Some(Duration::from_secs(2)));
+        assert_eq!(wait_before_retry(&failed(Some(Duration::from_secs(3600))), FIRST_DELAY), None);
+        let lost = Error::AnswerLost { host: "h".to_owned(), problem: String::new() };
+        assert_eq!(wait_before_retry(&lost, FIRST_DELAY), None);
+        assert_eq!(wait_before_retry(&bad_answer("h", "x"), FIRST_DELAY), None);
+    }
+
+    #[test]
+    fn this_machine_is_never_reached_through_the_proxy() {
+        assert_eq!(bypass(Some("intern.example")), "localhost,127.0.0.0/8,::1,intern.example");
+    }
+
+    #[test]
+    fn the_proxy_and_its_password_are_not_shown() {
+        let options = HttpOptions { proxy: Some("http://user:canary@proxy".to_owned()), ..HttpOptions::default() };
+        assert!(!format!("{:?}", Http::new(options)).contains("canary"));
+    }
+
+    #[test]
+    fn a_request_without_https_never_leaves() {
+        let http = Http::default();
+        let url = Url::parse("http://op.example/x").expect("a URL");
+        assert!(matches!(http.get_json::<serde_json::Value>(&url), Err(Error::EndpointRefused { .. })));
+        assert!(!http.is_built());
+    }
+}

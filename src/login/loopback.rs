@@ -1,0 +1,348 @@
+//! The loopback listener: accepts whatever comes, lets exactly one callback through, answers it last.
+//!
+//! Written here and not left to a server crate: the listener is open to every web page and every program on the
+//! machine, so heads, connections and time are bounded (L-11), which tiny_http does not do.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
+use oauth2::CsrfToken;
+
+use crate::client::LoopbackRedirect;
+use crate::error::{Error, Result};
+use crate::interrupt::{INTERRUPT_POLL, Interrupt};
+use crate::login::callback::{self, Callback, IssuerRule, Stray};
+use crate::login::head::{self, Head};
+use crate::login::pages::{self, Page};
+
+/// Where to listen and where the browser is told to come back to.
+#[derive(Clone, Debug, Default)]
+pub struct ListenOptions {
+    /// A fixed port; by default the system chooses a free one (N-4, L-1).
+    pub port: Option<u16>,
+    /// Another address to listen on than the redirect's, for containers. Then it is not only this machine
+    /// that can connect; the `Host` check stays.
+    pub bind: Option<IpAddr>,
+    /// What the client's registration asks for.
+    pub redirect: Option<LoopbackRedirect>,
+}
+
+/// A bound listener that serves nothing yet: connections wait in the system's queue.
+#[derive(Debug)]
+pub struct LoopbackServer {
+    listeners: Vec<TcpListener>,
+    authority: String,
+    path: String,
+}
+
+impl LoopbackServer {
+    /// Binds the port, so that the redirect URI exists before any URL is built from it (L-1).
+    ///
+    /// 127.0.0.1 first, then `[::1]` on a machine without IPv4 (N-5). The name `localhost`, for a web client that
+    /// registered it, takes both families on one port or fails (L-2).
+    ///
+    /// # Errors
+    /// [`Error::PortTaken`] or [`Error::NoLoopback`].
+    pub fn bind(options: &ListenOptions) -> Result<LoopbackServer> {
+        let registered = options.redirect.as_ref();
+        let port = options.port.or(registered.and_then(|redirect| redirect.port)).unwrap_or(0);
+        let (listeners, host) = match (options.bind, registered.map(|redirect| redirect.host.as_str())) {
+            (Some(address), host) => (vec![bind(address, port)?], host.unwrap_or("127.0.0.1").to_owned()),
+            (None, Some("localhost")) => (bind_both(port)?, "localhost".to_owned()),
+            (None, Some("[::1]")) => (vec![bind(V6, port)?], "[::1]".to_owned()),
+            (None, _) => bind_either(port)?,
+        };
+        let port = listeners[0].local_addr().map_err(no_loopback)?.port();
+        let path = registered.map_or("/", |redirect| redirect.path.as_str()).to_owned();
+        Ok(LoopbackServer { listeners, authority: format!("{host}:{port}"), path })
+    }
+
+    /// Where the provider is to send the browser: `http://127.0.0.1:PORT/` (N-2).
+    pub fn redirect_uri(&self) -> String {
+        format!("http://{}{}", self.authority, self.path)
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.listeners[0].local_addr().map_or(0, |address| address.port())
+    }
+
+    /// Waits for the one callback with the right state. Everything else is turned away meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::LoginTimedOut`] or [`Error::Interrupted`]; the port is closed by then.
+    pub fn wait(
+        self,
+        timeout: Duration,
+        state: &CsrfToken,
+        rule: IssuerRule,
+        interrupt: &Interrupt,
+    ) -> Result<(Callback, Responder)> {
+        let (sender, arrivals) = mpsc::channel();
+        let shared = Arc::new(Shared {
+            authority: self.authority.clone(),
+            path: self.path.clone(),
+            state: state.clone(),
+            rule,
+            stage: Mutex::new(Stage::Pending(sender)),
+            open: Mutex::default(),
+            is_closed: AtomicBool::new(false),
+        });
+        let running = Running::start(self.listeners, &shared)?;
+        let (callback, stream) = receive(&arrivals, timeout, interrupt)?;
+        Ok((callback, Responder { stream, shared, running }))
+    }
+}
+
+/// Holds the browser's request open until the outcome is known, and then tells it (L-15).
+#[derive(Debug)]
+pub struct Responder {
+    stream: TcpStream,
+    shared: Arc<Shared>,
+    running: Running,
+}
+
+impl Responder {
+    /// Sends the browser to an address without the code (L-14, N-11), serves `page` there once, and closes the port.
+    pub fn finish(mut self, page: Page) {
+        let path = format!("/signed-in/{}", BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>()));
+        let (sender, served) = mpsc::channel();
+        *self.shared.stage() = Stage::Outcome { path: path.clone(), page, served: sender };
+        if head::redirect(&mut self.stream, &path).is_ok() {
+            // A browser follows at once; a client that does not must not hold up the command for long.
+            let _ = served.recv_timeout(FOLLOW_PATIENCE);
+        }
+        self.running.stop();
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    authority: String,
+    path: String,
+    state: CsrfToken,
+    rule: IssuerRule,
+    stage: Mutex<Stage>,
+    /// Connections that have not sent a whole head yet, oldest first.
+    open: Mutex<VecDeque<(u64, TcpStream)>>,
+    is_closed: AtomicBool,
+}
+
+/// Pending -> Claimed by the first valid callback -> Outcome (requirements section 4).
+#[derive(Debug)]
+enum Stage {
+    Pending(Sender<(Callback, TcpStream)>),
+    Claimed,
+    Outcome { path: String, page: Page, served: Sender<()> },
+}
+
+impl Shared {
+    fn stage(&self) -> MutexGuard<'_, Stage> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open(&self) -> MutexGuard<'_, VecDeque<(u64, TcpStream)>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One connection, one request.
+    fn serve(&self, id: u64, mut stream: TcpStream) {
+        let head = head::read(&mut stream, &self.authority, Instant::now() + HEAD_TIMEOUT);
+        self.forget(id);
+        let page = match head {
+            Ok(head) => match self.judge(&head, stream) {
+                Judged::Taken => return,
+                Judged::Answer(page, kept) => {
+                    stream = kept;
+                    page
+                }
+            },
+            Err(head::Refused::Silent) => return,
+            Err(head::Refused::With(status)) => pages::notice(status),
+        };
+        let _ = head::respond(&mut stream, &page);
+        self.tell_served(&page);
+    }
+
+    fn judge(&self, head: &Head, stream: TcpStream) -> Judged {
+        let mut stage = self.stage();
+        if let Stage::Outcome { path, page, .. } = &*stage
+            && *path == head.target
+        {
+            return Judged::Answer(page.clone(), stream);
+        }
+        match callback::parse(&head.target, &self.path, &self.state, &self.rule) {
+            Err(Stray::NotFound) => Judged::Answer(pages::notice(404), stream),
+            Err(Stray::NotOurs) => Judged::Answer(pages::notice(400), stream),
+            Ok(callback) => match std::mem::replace(&mut *stage, Stage::Claimed) {
+                Stage::Pending(sender) => {
+                    let _ = sender.send((callback, stream));
+                    Judged::Taken
+                }
+                taken => {
+                    *stage = taken;
+                    Judged::Answer(pages::notice(410), stream)
+                }
+            },
+        }
+    }
+
+    /// The outcome is served once: whoever asks again gets "not found".
+    fn tell_served(&self, page: &Page) {
+        let mut stage = self.stage();
+        if matches!(&*stage, Stage::Outcome { page: outcome, .. } if outcome == page)
+            && let Stage::Outcome { served, .. } = std::mem::replace(&mut *stage, Stage::Claimed)
+        {
+            let _ = served.send(());
+        }
+    }
+
+    /// Makes room by hanging up on the connection that has been silent for longest (L-11).
+    fn remember(&self, id: u64, stream: &TcpStream) {
+        let mut open = self.open();
+        if open.len() >= MAX_CONNECTIONS
+            && let Some((_, oldest)) = open.pop_front()
+        {
+            let _ = oldest.shutdown(Shutdown::Both);
+        }
+        if let Ok(stream) = stream.try_clone() {
+            open.push_back((id, stream));
+        }
+    }
+
+    fn forget(&self, id: u64) {
+        self.open().retain(|(other, _)| *other != id);
+    }
+}
+
+enum Judged {
+    Taken,
+    Answer(Page, TcpStream),
+}
+
+/// The accepting threads. Stopping, also by being dropped, closes the port before it returns (N-6).
+#[derive(Debug)]
+struct Running {
+    shared: Arc<Shared>,
+    acceptors: Vec<(SocketAddr, JoinHandle<()>)>,
+}
+
+impl Running {
+    fn start(listeners: Vec<TcpListener>, shared: &Arc<Shared>) -> Result<Running> {
+        let mut acceptors = Vec::new();
+        for listener in listeners {
+            let address = listener.local_addr().map_err(no_loopback)?;
+            let shared = Arc::clone(shared);
+            acceptors.push((address, thread::spawn(move || accept(&listener, &shared))));
+        }
+        Ok(Running { shared: Arc::clone(shared), acceptors })
+    }
+
+    fn stop(&mut self) {
+        self.shared.is_closed.store(true, Ordering::SeqCst);
+        for (address, acceptor) in self.acceptors.drain(..) {
+            // accept() has no time limit: a connection of our own ends it.
+            let woken = TcpStream::connect_timeout(&reachable(address), Duration::from_secs(1));
+            if woken.is_ok() {
+                let _ = acceptor.join();
+            }
+        }
+        for (_, stream) in self.shared.open().drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+    for id in 0.. {
+        let accepted = listener.accept();
+        if shared.is_closed.load(Ordering::SeqCst) {
+            return;
+        }
+        match accepted {
+            Ok((stream, _)) => {
+                shared.remember(id, &stream);
+                let shared = Arc::clone(shared);
+                let spawned = thread::Builder::new().spawn(move || shared.serve(id, stream));
+                drop(spawned); // out of threads: the connection is closed, the next one may do better
+            }
+            // Out of file descriptors and the like: let the others finish.
+            Err(_) => thread::sleep(Duration::from_millis(10)),
+        }
+    }
+}
+
+fn receive<T>(arrivals: &Receiver<T>, timeout: Duration, interrupt: &Interrupt) -> Result<T> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        interrupt.check()?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        match arrivals.recv_timeout(left.min(INTERRUPT_POLL)) {
+            Ok(arrival) => return Ok(arrival),
+            Err(RecvTimeoutError::Timeout) if left.is_zero() => return Err(Error::LoginTimedOut(timeout)),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Err(Error::NoLoopback("the listener ended".to_owned())),
+        }
+    }
+}
+
+fn bind(address: IpAddr, port: u16) -> Result<TcpListener> {
+    TcpListener::bind((address, port)).map_err(|cause| match cause.kind() {
+        ErrorKind::AddrInUse => Error::PortTaken { port, address: address.to_string() },
+        _ => no_loopback(cause),
+    })
+}
+
+fn bind_either(port: u16) -> Result<(Vec<TcpListener>, String)> {
+    match bind(V4, port) {
+        Ok(listener) => Ok((vec![listener], "127.0.0.1".to_owned())),
+        Err(taken @ Error::PortTaken { .. }) => Err(taken),
+        Err(_) => Ok((vec![bind(V6, port)?], "[::1]".to_owned())),
+    }
+}
+
+/// A name may lead to either family: nobody else may own the other one's port (L-2).
+fn bind_both(port: u16) -> Result<Vec<TcpListener>> {
+    let first = bind(V4, port)?;
+    let port = first.local_addr().map_err(no_loopback)?.port();
+    match bind(V6, port) {
+        Ok(second) => Ok(vec![first, second]),
+        Err(taken @ Error::PortTaken { .. }) => Err(taken),
+        Err(_) => Ok(vec![first]), // no IPv6 here, so nobody can listen there
+    }
+}
+
+/// Where our own listener can be reached from here.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        ip if !ip.is_unspecified() => address,
+        IpAddr::V4(_) => SocketAddr::new(V4, address.port()),
+        IpAddr::V6(_) => SocketAddr::new(V6, address.port()),
+    }
+}
+
+fn no_loopback(cause: io::Error) -> Error {
+    Error::NoLoopback(cause.to_string())
+}
+
+const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+/// A browser opens a few; the rest is somebody else.
+const MAX_CONNECTIONS: usize = 32;
+/// From the connection to the end of its head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the result page waits to be fetched.
+const FOLLOW_PATIENCE: Duration = Duration::from_secs(2);

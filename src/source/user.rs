@@ -1,0 +1,225 @@
+//! The signed-in person: cache, lock, cache again, refresh, save. The hot path.
+
+use crate::Scopes;
+use crate::accounts::{Credential, Profile};
+use crate::error::{Error, Result};
+use crate::http::{Http, bad_answer};
+use crate::id_token::Unverified;
+use crate::source::TokenRequest;
+use crate::token::{FreshToken, TokenSet};
+use crate::token_endpoint::TokenEndpoint;
+use crate::vault::Vault;
+
+/// Tokens of a person who signed in earlier.
+#[derive(Debug)]
+pub struct StoredUser<'a> {
+    vault: &'a Vault,
+    http: &'a Http,
+    name: &'a str,
+}
+
+/// A token, and what went wrong while a better one was sought.
+#[derive(Debug)]
+pub struct Served {
+    /// Good for use.
+    pub token: FreshToken,
+    /// Why it has less life left than was asked for, if so.
+    pub warning: Option<Error>,
+}
+
+impl From<FreshToken> for Served {
+    fn from(token: FreshToken) -> Served {
+        Served { token, warning: None }
+    }
+}
+
+impl<'a> StoredUser<'a> {
+    /// The person signed in as profile `name`. Reads nothing yet.
+    pub fn new(vault: &'a Vault, http: &'a Http, name: &'a str) -> StoredUser<'a> {
+        StoredUser { vault, http, name }
+    }
+
+    /// The warm path: the cached token if it will do. Reads two small files (where there is no runtime folder: the
+    /// index and the store); takes no lock, starts no thread, builds no client, writes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchProfile`], [`Error::Index`], [`Error::ScopesNotGranted`]; without a runtime folder those of the store.
+    pub fn cached(&self, request: &TokenRequest) -> Result<Option<FreshToken>> {
+        let profile = self.vault.profile(self.name)?;
+        let wanted = Wanted::new(&profile, request)?;
+        let token = self.lookup(&profile, &wanted)?;
+        Ok(token.filter(|token| !request.force && self.will_do(token, request)))
+    }
+
+    /// The cached token if it will do, or else a fresh one: one refresh across all processes (B-7), saved before it is
+    /// handed out (T-8).
+    ///
+    /// # Errors
+    /// [`Error::GrantEnded`] and [`Error::NoStoredGrant`] (a login is needed), those of the store, of the token
+    /// endpoint, [`Error::LockBusy`] and [`Error::Interrupted`].
+    pub fn token(&self, request: &TokenRequest) -> Result<Served> {
+        if let Some(token) = self.cached(request)? {
+            return Ok(token.into());
+        }
+        let profile = self.vault.profile(self.name)?;
+        let before = self.lookup(&profile, &Wanted::new(&profile, request)?)?;
+        let error = match self.locked(request, before.as_ref()) {
+            Err(error) if error.is_transient() && !request.force => error,
+            done => return done,
+        };
+        match before.filter(|token| token.is_usable(self.vault.clock.now(), 0)) {
+            Some(token) => Ok(Served { token, warning: Some(error) }),
+            None => Err(error),
+        }
+    }
+
+    fn locked(&self, request: &TokenRequest, before: Option<&FreshToken>) -> Result<Served> {
+        let _lock = self.vault.lock(self.name)?;
+        // A login or logout may have come first: what counts is what the index says now.
+        let profile = self.vault.profile(self.name)?;
+        let wanted = Wanted::new(&profile, request)?;
+        if let Some(token) = self.lookup(&profile, &wanted)?.filter(|token| self.adopts(token, before, request)) {
+            return Ok(token.into());
+        }
+        let credential = self.credential(&profile)?;
+        match self.refresh(&profile, &credential, &wanted) {
+            Err(Error::GrantEnded { host, refusal }) => {
+                self.mark_ended(&profile, &wanted, &refusal.to_string());
+                Err(Error::GrantEnded { host, refusal })
+            }
+            refreshed => refreshed.map(Served::from),
+        }
+    }
+
+    /// Whether a token found under the lock will do: it has the asked life, or another process has just got it.
+    fn adopts(&self, token: &FreshToken, before: Option<&FreshToken>, request: &TokenRequest) -> bool {
+        let is_new = before.is_none_or(|before| before.access_token.secret() != token.access_token.secret());
+        let is_alive = token.is_usable(self.vault.clock.now(), 0);
+        (is_new && is_alive) || (!request.force && self.will_do(token, request))
+    }
+
+    fn will_do(&self, token: &FreshToken, request: &TokenRequest) -> bool {
+        let life = token.expires_at.saturating_sub(token.issued_at);
+        let min_ttl = request.min_ttl.unwrap_or(DEFAULT_MIN_TTL.min(life / 2));
+        token.is_usable(self.vault.clock.now(), min_ttl)
+    }
+
+    /// The cached token of this grant and these scopes; where there is no runtime folder it is in the store.
+    fn lookup(&self, profile: &Profile, wanted: &Wanted) -> Result<Option<FreshToken>> {
+        if self.vault.cache.is_on() {
+            return Ok(self.vault.cache.get(&wanted.key));
+        }
+        let credential = Credential::load(&*self.vault.store(profile.store), profile)?;
+        Ok(credential.and_then(|credential| credential.fresh).filter(|_| wanted.narrow.is_none()))
+    }
+
+    fn credential(&self, profile: &Profile) -> Result<Credential> {
+        let store = self.vault.store(profile.store);
+        let absent = || Error::NoStoredGrant { profile: self.name.to_owned(), store: store.kind().name() };
+        let credential = Credential::load(&*store, profile)?;
+        credential.filter(|credential| credential.generation == profile.generation).ok_or_else(absent)
+    }
+
+    fn refresh(&self, profile: &Profile, credential: &Credential, wanted: &Wanted) -> Result<FreshToken> {
+        let client = credential.client(profile);
+        let endpoint =
+            TokenEndpoint { provider: &profile.provider, client: &client, http: self.http, clock: &self.vault.clock };
+        let tokens = endpoint.refresh(&credential.refresh_token, wanted.narrow.as_ref())?;
+        check_account(profile, &tokens)?;
+        let fresh = wanted.fresh(&tokens, profile)?;
+        self.save(profile, credential, wanted, tokens, &fresh)?;
+        Ok(fresh)
+    }
+
+    /// A new refresh token first, since the old one is spent (T-8); then the cache, whose loss is no loss.
+    fn save(
+        &self,
+        profile: &Profile,
+        credential: &Credential,
+        wanted: &Wanted,
+        tokens: TokenSet,
+        fresh: &FreshToken,
+    ) -> Result<()> {
+        let keeps_fresh = !self.vault.cache.is_on() && wanted.narrow.is_none();
+        let refresh_token = tokens.refresh_token.unwrap_or_else(|| credential.refresh_token.clone());
+        let is_rotated = refresh_token.secret() != credential.refresh_token.secret();
+        if is_rotated || keeps_fresh {
+            let fresh = if keeps_fresh { Some(fresh.clone()) } else { credential.fresh.clone() };
+            let renewed = Credential { refresh_token, fresh, ..credential.clone() };
+            renewed.save(&*self.vault.store(profile.store), &profile.item)?;
+        }
+        let _ = self.vault.cache.put(&wanted.key, fresh);
+        if profile.needs_login.is_some() {
+            self.mark(profile, None)?;
+        }
+        Ok(())
+    }
+
+    /// Nothing is deleted: the reason is noted for `status`, and the cached token, dead as well, is dropped.
+    fn mark_ended(&self, profile: &Profile, wanted: &Wanted, reason: &str) {
+        let _ = self.vault.cache.remove(&wanted.key);
+        let _ = self.vault.cache.remove(&profile.cache_key(&profile.scopes));
+        let _ = self.mark(profile, Some(reason.to_owned()));
+    }
+
+    fn mark(&self, profile: &Profile, needs_login: Option<String>) -> Result<()> {
+        self.vault.accounts.update(|index| {
+            let same = |entry: &&mut Profile| entry.generation == profile.generation;
+            if let Some(entry) = index.profiles.get_mut(self.name).filter(same) {
+                entry.needs_login = needs_login;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// What is asked for, in the terms of one grant.
+struct Wanted {
+    narrow: Option<Scopes>,
+    key: String,
+}
+
+impl Wanted {
+    fn new(profile: &Profile, request: &TokenRequest) -> Result<Wanted> {
+        let asked = request.scopes.as_ref();
+        if let Some(missing) =
+            asked.map(|asked| asked.missing_from(&profile.scopes)).filter(|missing| !missing.is_empty())
+        {
+            return Err(Error::ScopesNotGranted { missing });
+        }
+        let narrow = asked.filter(|asked| **asked != profile.scopes).cloned();
+        let key = profile.cache_key(narrow.as_ref().unwrap_or(&profile.scopes));
+        Ok(Wanted { narrow, key })
+    }
+
+    /// The answer as a token of these scopes: never wider than asked, and the person is told if it is narrower.
+    fn fresh(&self, tokens: &TokenSet, profile: &Profile) -> Result<FreshToken> {
+        let asked = self.narrow.as_ref().unwrap_or(&profile.scopes);
+        let scopes = tokens.scopes.clone().unwrap_or_else(|| asked.clone());
+        if self.narrow.is_some() && !asked.covers(&scopes) {
+            return Err(bad_answer(&profile.provider.host(), "a token for more than was asked"));
+        }
+        match asked.missing_from(&scopes) {
+            missing if self.narrow.is_some() && !missing.is_empty() => Err(Error::ScopesNotGranted { missing }),
+            _ => Ok(FreshToken {
+                access_token: tokens.access_token.clone(),
+                issued_at: tokens.issued_at,
+                expires_at: tokens.expires_at,
+                scopes,
+            }),
+        }
+    }
+}
+
+/// V-16: the same person at the same client, or nothing is handed out.
+fn check_account(profile: &Profile, tokens: &TokenSet) -> Result<()> {
+    let Some(id_token) = &tokens.id_token else { return Ok(()) };
+    let (issuers, token) = (profile.provider.id_token_issuers(), Unverified::read(id_token)?);
+    if token.is_about(&issuers, &profile.client_id, &profile.subject) {
+        return Ok(());
+    }
+    Err(Error::AccountChanged { host: profile.provider.host() })
+}
+
+/// Google's client libraries refetch a token with less than 300 s left (storage 3.5).
+const DEFAULT_MIN_TTL: u64 = 300;

@@ -1,0 +1,188 @@
+//! The OS keyring, every call with a time limit. The only file that names keyring and its stores.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use keyring::{CredentialStore, Entry, Error};
+
+use crate::store::{SecretBytes, SecretStore, StoreError, StoreKind, Unavailable};
+
+/// The keyring of the person's session: Secret Service on Linux and the BSDs, Keychain on macOS, Credential Manager
+/// on Windows. One item for each name, `service` "gauth", in the default collection.
+///
+/// Every call runs on a thread of its own and is given up after [`LIMIT`]: a locked keyring can wait for its prompt
+/// for ever, and a frozen one never answers. A thread that was given up ends with the process.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KeyringStore;
+
+impl SecretStore for KeyringStore {
+    fn kind(&self) -> StoreKind {
+        StoreKind::Keyring
+    }
+
+    fn get(&self, name: &str) -> Result<Option<SecretBytes>, StoreError> {
+        let name = name.to_owned();
+        limited(move || match entry(&name)?.get_secret() {
+            Ok(secret) => Ok(Some(SecretBytes::new(secret))),
+            Err(Error::NoEntry) => Ok(None),
+            Err(error) => Err(error),
+        })
+    }
+
+    fn set(&self, name: &str, secret: &SecretBytes) -> Result<(), StoreError> {
+        let (name, secret) = (name.to_owned(), SecretBytes::new(secret.secret().to_vec()));
+        limited(move || entry(&name)?.set_secret(secret.secret()))
+    }
+
+    fn delete(&self, name: &str) -> Result<(), StoreError> {
+        let name = name.to_owned();
+        limited(move || match entry(&name)?.delete_credential() {
+            Ok(()) | Err(Error::NoEntry) => Ok(()),
+            Err(error) => Err(error),
+        })
+    }
+}
+
+fn limited<T: Send + 'static>(call: impl FnOnce() -> keyring::Result<T> + Send + 'static) -> Result<T, StoreError> {
+    let (sender, answer) = mpsc::channel();
+    thread::spawn(move || sender.send(call()));
+    match answer.recv_timeout(LIMIT) {
+        Ok(answered) => answered.map_err(|error| sorted(&error)),
+        Err(_) => Err(unavailable(Unavailable::TimedOut(LIMIT.as_secs()))),
+    }
+}
+
+fn entry(name: &str) -> keyring::Result<Entry> {
+    let label = format!("gauth: {}", name.split('@').next().unwrap_or(name));
+    system_store()?.build(SERVICE, name, modifiers(&label).as_ref())
+}
+
+#[cfg(all(unix, not(any(target_os = "macos", target_os = "ios", target_os = "android"))))]
+fn system_store() -> keyring::Result<Arc<CredentialStore>> {
+    Ok(dbus_secret_service_keyring_store::Store::new()?)
+}
+
+#[cfg(target_os = "macos")]
+fn system_store() -> keyring::Result<Arc<CredentialStore>> {
+    Ok(apple_native_keyring_store::keychain::Store::new()?)
+}
+
+#[cfg(windows)]
+fn system_store() -> keyring::Result<Arc<CredentialStore>> {
+    Ok(windows_native_keyring_store::Store::new()?)
+}
+
+/// How the item is shown in the desktop's keyring program.
+#[cfg(all(unix, not(target_os = "macos")))]
+fn modifiers(label: &str) -> Option<HashMap<&str, &str>> {
+    Some(HashMap::from([("label", label)]))
+}
+
+/// Windows roams credentials to other machines unless told not to.
+#[cfg(windows)]
+fn modifiers(_: &str) -> Option<HashMap<&str, &str>> {
+    Some(HashMap::from([("persistence", "Local")]))
+}
+
+#[cfg(target_os = "macos")]
+fn modifiers(_: &str) -> Option<HashMap<&str, &str>> {
+    None
+}
+
+/// Sorts the family's errors into our outcomes. Their text may quote what was found, so only kinds pass.
+fn sorted(error: &Error) -> StoreError {
+    match error {
+        Error::NoStorageAccess(_) => unavailable(Unavailable::Locked),
+        Error::PlatformFailure(cause) => unavailable(platform(&cause.to_string())),
+        Error::NoDefaultStore | Error::NotSupportedByStore(_) => unavailable(Unavailable::Absent),
+        Error::BadEncoding(_) | Error::BadDataFormat(..) | Error::BadStoreFormat(_) => corrupt("not gauth's bytes"),
+        Error::Ambiguous(entries) => corrupt(&format!("{} items instead of one", entries.len())),
+        Error::TooLong(..) => unavailable(Unavailable::Failed("the secret is too long for it".to_owned())),
+        _ => unavailable(Unavailable::Failed("it refused the request".to_owned())),
+    }
+}
+
+/// The Secret Service store reports a missing bus or service as a failure of the platform. The words are libdbus's
+/// error names and texts; none of them names an item.
+fn platform(text: &str) -> Unavailable {
+    let is_absent = [
+        "ServiceUnknown",
+        "not provided by any",
+        "Unable to autolaunch",
+        "NotSupported",
+        "NoServer",
+        "Failed to connect",
+        "FileNotFound",
+        "X11",
+        "Spawn",
+        "NameHasNoOwner",
+        "NoReply",
+    ];
+    let is_locked = ["IsLocked", "locked", "-25308", "1312"];
+    if is_locked.iter().any(|word| text.contains(word)) {
+        Unavailable::Locked
+    } else if is_absent.iter().any(|word| text.contains(word)) {
+        Unavailable::Absent
+    } else {
+        Unavailable::Failed(text.to_owned())
+    }
+}
+
+fn unavailable(reason: Unavailable) -> StoreError {
+    StoreError::Unavailable { store: StoreKind::Keyring, reason }
+}
+
+fn corrupt(problem: &str) -> StoreError {
+    StoreError::Corrupt { store: StoreKind::Keyring, problem: problem.to_owned() }
+}
+
+const SERVICE: &str = "gauth";
+/// A person who is asked to unlock has this long; a script is told within six seconds (the exit takes the rest).
+pub const LIMIT: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_never_answers_is_given_up() {
+        let started = std::time::Instant::now();
+        let answer = limited::<()>(|| {
+            loop {
+                thread::park();
+            }
+        });
+        let timed_out = StoreError::Unavailable { store: StoreKind::Keyring, reason: Unavailable::TimedOut(5) };
+        assert_eq!(answer, Err(timed_out));
+        assert!(started.elapsed() < Duration::from_secs(6));
+    }
+
+    #[test]
+    fn no_error_carries_the_bytes_that_were_found() {
+        let error = sorted(&Error::BadEncoding(b"canary".to_vec()));
+        assert!(!format!("{error:?} {error}").contains("canary"));
+        assert!(matches!(error, StoreError::Corrupt { .. }));
+    }
+
+    #[test]
+    fn only_a_missing_item_is_absence_of_the_item() {
+        let failure = |text: &str| sorted(&Error::PlatformFailure(text.into()));
+        let reason = |error: StoreError| match error {
+            StoreError::Unavailable { reason, .. } => reason,
+            StoreError::Corrupt { .. } => panic!("not corrupt"),
+        };
+        assert_eq!(reason(sorted(&Error::NoStorageAccess("prompt".into()))), Unavailable::Locked);
+        assert_eq!(
+            reason(failure("The name org.freedesktop.secrets was not provided by any .service files")),
+            Unavailable::Absent
+        );
+        assert_eq!(
+            reason(failure("Unable to autolaunch a dbus-daemon without a $DISPLAY for X11")),
+            Unavailable::Absent
+        );
+        assert!(matches!(reason(failure("something new")), Unavailable::Failed(_)));
+    }
+}

@@ -1,0 +1,200 @@
+//! The vault: index, stores, cache and lock together; what keeping and ending a login means for each of them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::accounts::{Accounts, Credential, Profile, new_generation};
+use crate::cache::Cache;
+use crate::client::{Client, LoopbackRedirect};
+use crate::error::{Error, Result};
+use crate::interrupt::Interrupt;
+use crate::lock::Lock;
+use crate::login::SignedIn;
+use crate::provider::Provider;
+use crate::store::file::FileStore;
+use crate::store::keyring::KeyringStore;
+use crate::store::memory::MemoryStore;
+use crate::store::{SecretBytes, SecretStore, StoreError, StoreKind};
+use crate::token::{Clock, FreshToken};
+
+/// Everything that remembers, for one configuration folder.
+#[derive(Clone, Debug)]
+pub struct Vault {
+    /// The index.
+    pub accounts: Accounts,
+    /// The access tokens.
+    pub cache: Cache,
+    /// Where locks are: local, and the same for all processes of this user.
+    pub lock_dir: PathBuf,
+    /// The time.
+    pub clock: Clock,
+    /// Ends waits for the lock.
+    pub interrupt: Interrupt,
+    /// What `StoreKind::Memory` means in this process.
+    pub memory: Arc<MemoryStore>,
+}
+
+/// A login to keep.
+#[derive(Debug)]
+pub struct NewLogin<'a> {
+    /// Where.
+    pub provider: &'a Provider,
+    /// With which client.
+    pub client: &'a Client,
+    /// Google's project of the client.
+    pub project_id: Option<String>,
+    /// What the client's registration asks of the redirect URI.
+    pub redirect: Option<LoopbackRedirect>,
+    /// Into which store.
+    pub store: StoreKind,
+}
+
+/// A login that was kept, and the one that it replaced.
+#[derive(Debug)]
+pub struct Kept {
+    /// As it stands in the index now.
+    pub profile: Profile,
+    /// The old grant: still good at the provider until it is revoked.
+    pub replaced: Option<(Profile, Credential)>,
+}
+
+impl Vault {
+    /// The store of a kind. Opening it does nothing yet.
+    pub fn store(&self, kind: StoreKind) -> Arc<dyn SecretStore> {
+        match kind {
+            StoreKind::Keyring => Arc::new(KeyringStore),
+            StoreKind::File => Arc::new(FileStore::new(self.accounts.secrets_dir())),
+            StoreKind::Memory => Arc::clone(&self.memory) as Arc<dyn SecretStore>,
+        }
+    }
+
+    /// The profile of that name.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchProfile`] or [`Error::Index`].
+    pub fn profile(&self, name: &str) -> Result<Profile> {
+        let mut index = self.accounts.load()?;
+        index.profiles.remove(name).ok_or_else(|| Error::NoSuchProfile { profile: name.to_owned() })
+    }
+
+    /// Proves that the store and the index can be written, before anyone is asked for consent.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::Index`] or [`Error::Io`].
+    pub fn check_writable(&self, name: &str, kind: StoreKind) -> Result<()> {
+        self.accounts.check_writable()?;
+        let (store, item) = (self.store(kind), format!("{}.write-test", self.accounts.unique_name(name)));
+        let probe = new_generation().into_bytes();
+        store.set(&item, &SecretBytes::new(probe.clone()))?;
+        let read = store.get(&item)?;
+        store.delete(&item)?;
+        match read {
+            Some(bytes) if bytes.secret() == probe => Ok(()),
+            _ => Err(Error::Store(StoreError::Corrupt {
+                store: kind,
+                problem: "it does not give back what was written".to_owned(),
+            })),
+        }
+    }
+
+    /// The lock that refresh, login and logout of a profile take in turn.
+    ///
+    /// # Errors
+    /// Those of [`Lock::acquire`].
+    pub fn lock(&self, name: &str) -> Result<Lock> {
+        Lock::acquire(&self.lock_dir, &self.accounts.unique_name(name), LOCK_PATIENCE, &self.interrupt)
+    }
+
+    /// Keeps a login: credential, then index, then cache, so that a crash leaves the old login or the new one.
+    ///
+    /// # Errors
+    /// [`Error::NoRefreshToken`], [`Error::Store`], [`Error::Index`], [`Error::Io`], [`Error::LockBusy`].
+    pub fn keep(&self, name: &str, login: &NewLogin<'_>, signed_in: SignedIn) -> Result<Kept> {
+        let refresh_token = signed_in.tokens.refresh_token.clone();
+        let refresh_token = refresh_token.ok_or_else(|| Error::NoRefreshToken { host: login.provider.host() })?;
+        let _lock = self.lock(name)?;
+        let old = self.accounts.load()?.profiles.remove(name);
+        let profile = self.new_profile(name, login, &signed_in, old.as_ref());
+        let fresh = FreshToken {
+            access_token: signed_in.tokens.access_token.clone(),
+            issued_at: signed_in.tokens.issued_at,
+            expires_at: signed_in.tokens.expires_at,
+            scopes: signed_in.granted.clone(),
+        };
+        let credential = Credential {
+            generation: profile.generation.clone(),
+            refresh_token,
+            client_secret: login.client.secret.clone(),
+            fresh: (!self.cache.is_on()).then(|| fresh.clone()),
+        };
+        credential.save(&*self.store(login.store), &profile.item)?;
+        let replaced = old.and_then(|old| Some((self.readable(&old)?, old))).map(|(credential, old)| (old, credential));
+        if let Err(error) = self.enter(name, &profile) {
+            let _ = self.store(login.store).delete(&profile.item); // a failed login leaves nothing behind
+            return Err(error);
+        }
+        let _ = self.cache.put(&profile.cache_key(&profile.scopes), &fresh); // the login is good without it
+        replaced.iter().for_each(|(old, _)| self.clear(old));
+        Ok(Kept { profile, replaced })
+    }
+
+    fn new_profile(&self, name: &str, login: &NewLogin<'_>, signed_in: &SignedIn, old: Option<&Profile>) -> Profile {
+        let [a, b] = self.accounts.items(name);
+        let in_use = old.filter(|old| old.store == login.store).map(|old| old.item.as_str());
+        Profile {
+            provider: login.provider.clone(),
+            client_id: login.client.id.to_string(),
+            subject: signed_in.claims.subject.clone(),
+            email: signed_in.claims.email.clone(),
+            scopes: signed_in.granted.clone(),
+            store: login.store,
+            item: if in_use == Some(a.as_str()) { b } else { a },
+            generation: new_generation(),
+            created_at: self.clock.now(),
+            project_id: login.project_id.clone(),
+            redirect: login.redirect.clone(),
+            needs_login: None,
+        }
+    }
+
+    fn enter(&self, name: &str, profile: &Profile) -> Result<()> {
+        self.accounts.update(|index| {
+            index.profiles.insert(name.to_owned(), profile.clone());
+            Ok(())
+        })
+    }
+
+    /// The credential of a profile, if its store gives it; an old one that cannot be read cannot be revoked either.
+    fn readable(&self, profile: &Profile) -> Option<Credential> {
+        Credential::load(&*self.store(profile.store), profile).ok().flatten()
+    }
+
+    /// Removes what a replaced login left: its item and its cached token. Neither is ever read again.
+    fn clear(&self, old: &Profile) {
+        let _ = self.store(old.store).delete(&old.item);
+        let _ = self.cache.remove(&old.cache_key(&old.scopes));
+    }
+
+    /// Forgets a profile: cached token, credential, then the index entry, so that a crash leaves something to repeat.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::Index`] or [`Error::Io`].
+    pub fn forget(&self, name: &str, profile: &Profile) -> Result<()> {
+        self.cache.remove(&profile.cache_key(&profile.scopes))?;
+        let store = self.store(profile.store);
+        for item in self.accounts.items(name) {
+            store.delete(&item)?;
+        }
+        self.accounts.update(|index| {
+            index.profiles.remove(name);
+            if index.default.as_deref() == Some(name) {
+                index.default = None;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Longer than the one request, with its retries, that a holder makes (requirements, storage 3.3).
+const LOCK_PATIENCE: Duration = Duration::from_secs(20);

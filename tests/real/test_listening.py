@@ -1,0 +1,124 @@
+"""The loopback listener: only on loopback, only while a login waits, strict in every answer."""
+import http.client
+import ipaddress
+import urllib.parse
+
+import parts
+import pytest
+
+
+def ask(params, path, method="GET", **headers):
+    """One request to the waiting listener, by itself and with these headers over the usual ones."""
+    uri = urllib.parse.urlsplit(params["redirect_uri"])
+    connection = http.client.HTTPConnection(uri.hostname, uri.port, timeout=10)
+    connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+    for name, value in {"Host": uri.netloc, **headers}.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    answer = connection.getresponse()
+    body = answer.read().decode()
+    connection.close()
+    return {"status": answer.status, "headers": dict(answer.getheaders()), "text": body}
+
+
+def test_a_waiting_login_listens_on_loopback_only_and_nothing_listens_after_ctrl_c(person, provider):
+    running, _ = parts.waiting_login(person, provider)
+    addresses = parts.listening(running.pid)
+    assert addresses
+    assert all(ipaddress.ip_address(address).is_loopback for address, _ in addresses), addresses
+    assert not any(parts.is_refused(*address) for address in addresses)
+
+    running.interrupt()
+    done = running.end(5)
+    assert (done.code, done.out) == (130, ""), done
+    assert all(parts.is_refused(*address) for address in addresses)
+    assert person.session.items() == []
+    assert person.profiles() == []
+    assert provider.seen("token") == []
+
+
+def test_the_port_is_closed_after_a_login_that_worked_and_after_one_that_timed_out(person, provider):
+    person.signs_in(provider)
+    worked = provider.seen("authorization")[-1]["params"]["redirect_uri"]
+    person.forget_browser()
+    done = person.login(provider, "--timeout", "1s", BROWSER_ACTION="leave-login")
+    assert (done.code, done.out) == (5, ""), done
+    timed_out = provider.seen("authorization")[-1]["params"]["redirect_uri"]
+    assert worked != timed_out
+    for uri in map(urllib.parse.urlsplit, (worked, timed_out)):
+        assert parts.is_refused(uri.hostname, uri.port), uri
+
+
+def test_a_finished_command_listens_nowhere_and_token_never_does(person, provider):
+    person.signs_in(provider)
+    provider.fault("slow", ms=1000)
+    running = person.start("token", "--force-refresh")
+    parts.wait_for(provider.refreshes, "the refresh request")
+    assert parts.listening(running.pid) == []
+    assert running.end().code == 0
+
+
+def test_every_answer_has_the_strict_headers_and_no_stranger_ends_the_login(person, provider):
+    running, params = parts.waiting_login(person, provider, "--json")
+    path = urllib.parse.urlsplit(params["redirect_uri"]).path
+    state, wrong = params["state"], "x" * 43
+    strangers = [
+        ask(params, path),
+        ask(params, path + "?code=c&state=" + wrong),
+        ask(params, path + "?error=access_denied"),
+        ask(params, path + "?error=access_denied&state=" + wrong),
+        ask(params, path + "?code=c&state=%s&state=%s" % (state, state)),
+        ask(params, path + "?code=c&code=d&state=" + state),
+        ask(params, "/favicon.ico"),
+        ask(params, "/somewhere/else?state=" + state),
+        ask(params, path + "?code=c&state=" + state, "HEAD"),
+        ask(params, path + "?code=c&state=" + state, "POST"),
+        ask(params, path + "?code=c&state=" + state, "OPTIONS"),
+        ask(params, path + "?code=c&state=" + state, Host="evil.example.test"),
+        ask(params, path + "?code=c&state=" + state, Host="127.0.0.1"),
+        ask(params, path + "?error=<script>alert(1)</script>&state=" + wrong),
+    ]
+    for answer in strangers:
+        assert 400 <= answer["status"] < 500 or answer["status"] == 204, answer
+        parts.assert_strict_headers(answer)
+        assert "<script" not in answer["text"].lower() and state not in answer["text"]
+    assert not running.is_over()
+    assert provider.seen("token") == []
+
+    last = ask(params, path + "?error=access_denied&error_description=%3Cscript%3Ealert(1)%3C/script%3E"
+               "&state=%s&iss=%s" % (state, urllib.parse.quote(provider.issuer, safe="")))
+    parts.assert_strict_headers(last)
+    assert "<script" not in last["text"].lower() and state not in last["text"]
+    assert running.end(10).code == 5
+
+
+@pytest.mark.parametrize("tampering", [{"set": {"iss": "https://evil.example.test"}}, {"drop": ["iss"]}], ids=["other", "none"])
+def test_a_callback_from_another_issuer_stores_nothing(person, provider, tampering):
+    """This provider announces `iss` (RFC 9207): another one, or none, is not its answer."""
+    provider.fault("callback", **tampering)
+    done = person.login(provider)
+    assert done.code not in (0, 130) and done.out == "", done
+    assert provider.seen("token") == []
+    assert person.session.items() == []
+
+
+def test_a_callback_with_a_forged_state_leaves_the_login_waiting(person, provider):
+    provider.fault("callback", set={"state": "x" * 43})
+    done = person.login(provider, "--timeout", "2s")
+    assert (done.code, done.out) == (5, ""), done
+    assert person.browser()["status"] == 400
+    assert provider.seen("token") == []
+
+
+def test_pages_need_nothing_from_elsewhere(person, provider):
+    person.signs_in(provider)
+    signed_in = person.browser()["final_text"]
+    person.forget_browser()
+    person.login(provider, "--login-hint", parts.ALICE, BROWSER_LOGIN=parts.BOB)
+    not_signed_in = person.browser()["final_text"]
+    for page in (signed_in, not_signed_in):
+        low = page.lower()
+        assert low.lstrip().startswith("<!doctype html>")
+        for word in ("<script", "src=", "url(", "@import", "<link", "<iframe", "javascript:", " onload", " onclick"):
+            assert word not in low, word
+        assert 'name="viewport"' in low and "prefers-color-scheme" in low
