@@ -52,6 +52,24 @@ impl Context {
         })
     }
 
+    /// The same in folders of its own, for the demo.
+    pub fn within(&self, dir: &Path) -> Context {
+        let interrupt = self.interrupt.clone();
+        Context {
+            ui: self.ui,
+            environment: self.environment.clone(),
+            vault: Vault {
+                accounts: Accounts::new(dir.join("config")),
+                cache: Cache::new(dir.join("run")),
+                lock_dir: dir.join("run"),
+                ..self.vault.clone()
+            },
+            http: Http::new(HttpOptions { interrupt: interrupt.clone(), ..HttpOptions::default() }),
+            interrupt,
+            named_profile: None,
+        }
+    }
+
     /// The profile that was named, or the default one.
     pub fn profile_name(&self) -> Result<String> {
         let name = match &self.named_profile {

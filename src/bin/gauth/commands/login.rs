@@ -8,7 +8,7 @@ use gauth::login::{
     ExpectedAccount, InstalledAppFlow, ListenOptions, LoginOptions, Opening, Page, RequestOptions, pages,
 };
 use gauth::vault::{Kept, NewLogin};
-use gauth::{Browser, Client, ClientFile, Error, Provider, Result, Scopes, StoreKind, TokenEndpoint};
+use gauth::{Browser, Client, ClientFile, Error, Interrupt, Provider, Result, Scopes, StoreKind, TokenEndpoint};
 use serde_json::json;
 
 use crate::args::Login;
@@ -25,7 +25,7 @@ pub fn run(context: &Context, options: &Login) -> std::result::Result<(), Failur
     let registration = registration(context, options, old.as_ref()).map_err(on(&name))?;
     let store = options.store.or(old.as_ref().map(|old| old.store)).unwrap_or_default();
     let request = Request { name: &name, registration: &registration, store, old: old.as_ref() };
-    let login_options = request.login_options(options);
+    let login_options = request.login_options(options, context.interrupt.clone());
     let done =
         sign_in(context, &request, login_options, |flow| show(context, options, &request, flow)).map_err(on(&name))?;
     end_replaced(context, &done);
@@ -96,7 +96,7 @@ pub fn sign_in(
 }
 
 impl Request<'_> {
-    fn login_options(&self, options: &Login) -> LoginOptions {
+    fn login_options(&self, options: &Login, interrupt: Interrupt) -> LoginOptions {
         // The account of an earlier login at the same provider must be the one that signs in again.
         let before = self.old.filter(|old| old.provider.issuer == self.registration.provider.issuer);
         let remembered = before.and_then(|old| old.email.clone());
@@ -120,7 +120,7 @@ impl Request<'_> {
                 hosted_domain: options.hosted_domain.clone(),
             },
             timeout: options.timeout,
-            ..LoginOptions::default()
+            interrupt,
         }
     }
 
