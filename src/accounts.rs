@@ -43,9 +43,15 @@ pub struct Profile {
     /// Google's project of the client, for quota.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project_id: Option<String>,
+    /// Where the client file was, for the time when its secret cannot be had from the store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_file: Option<PathBuf>,
     /// What the client's registration asks of the redirect URI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirect: Option<LoopbackRedirect>,
+    /// Whether this provider was seen to end a new grant together with the one that it replaces.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shares_grants: bool,
     /// Why a new login is needed, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs_login: Option<String>,
@@ -312,7 +318,9 @@ mod tests {
             generation: new_generation(),
             created_at: 1,
             project_id: None,
+            client_file: None,
             redirect: None,
+            shares_grants: false,
             needs_login: None,
         }
     }

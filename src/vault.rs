@@ -44,6 +44,8 @@ pub struct NewLogin<'a> {
     pub client: &'a Client,
     /// Google's project of the client.
     pub project_id: Option<String>,
+    /// Where the client file is, if the client came from one.
+    pub client_file: Option<PathBuf>,
     /// What the client's registration asks of the redirect URI.
     pub redirect: Option<LoopbackRedirect>,
     /// Into which store.
@@ -57,6 +59,8 @@ pub struct Kept {
     pub profile: Profile,
     /// The old grant: still good at the provider until it is revoked.
     pub replaced: Option<(Profile, Credential)>,
+    /// Why the old grant could not be read, and so is still in its store.
+    pub left_behind: Option<Error>,
 }
 
 impl Vault {
@@ -129,14 +133,19 @@ impl Vault {
             fresh: (!self.cache.is_on()).then(|| fresh.clone()),
         };
         credential.save(&*self.store(login.store), &profile.item)?;
-        let replaced = old.and_then(|old| Some((self.readable(&old)?, old))).map(|(credential, old)| (old, credential));
+        let read = old.as_ref().map(|old| Credential::load(&*self.store(old.store), old)).transpose();
         if let Err(error) = self.enter(name, &profile) {
             let _ = self.store(login.store).delete(&profile.item); // a failed login leaves nothing behind
             return Err(error);
         }
         let _ = self.cache.put(&profile.cache_key(&profile.scopes), &fresh); // the login is good without it
-        replaced.iter().for_each(|(old, _)| self.clear(old));
-        Ok(Kept { profile, replaced })
+        if let Some(old) = &old {
+            self.clear(old);
+        }
+        Ok(match read {
+            Ok(credential) => Kept { profile, replaced: old.zip(credential.flatten()), left_behind: None },
+            Err(error) => Kept { profile, replaced: None, left_behind: Some(error) },
+        })
     }
 
     fn new_profile(&self, name: &str, login: &NewLogin<'_>, signed_in: &SignedIn, old: Option<&Profile>) -> Profile {
@@ -153,7 +162,9 @@ impl Vault {
             generation: new_generation(),
             created_at: self.clock.now(),
             project_id: login.project_id.clone(),
+            client_file: login.client_file.clone(),
             redirect: login.redirect.clone(),
+            shares_grants: old.is_some_and(|old| old.shares_grants && old.provider.issuer == login.provider.issuer),
             needs_login: None,
         }
     }
@@ -165,9 +176,18 @@ impl Vault {
         })
     }
 
-    /// The credential of a profile, if its store gives it; an old one that cannot be read cannot be revoked either.
-    fn readable(&self, profile: &Profile) -> Option<Credential> {
-        Credential::load(&*self.store(profile.store), profile).ok().flatten()
+    /// Changes the index entry of this very login; a later one is left alone.
+    ///
+    /// # Errors
+    /// [`Error::Index`], [`Error::Io`].
+    pub fn note(&self, name: &str, profile: &Profile, change: impl FnOnce(&mut Profile)) -> Result<()> {
+        self.accounts.update(|index| {
+            let same = |entry: &&mut Profile| entry.generation == profile.generation;
+            if let Some(entry) = index.profiles.get_mut(name).filter(same) {
+                change(entry);
+            }
+            Ok(())
+        })
     }
 
     /// Removes what a replaced login left: its item and its cached token. Neither is ever read again.

@@ -27,6 +27,15 @@ pub struct Served {
     pub warning: Option<Error>,
 }
 
+/// What a look at the cache found.
+#[derive(Debug)]
+pub struct Glance {
+    /// The token, if it will do as it is.
+    pub will_do: Option<FreshToken>,
+    /// The token, if it will not.
+    found: Option<FreshToken>,
+}
+
 impl From<FreshToken> for Served {
     fn from(token: FreshToken) -> Served {
         Served { token, warning: None }
@@ -39,33 +48,49 @@ impl<'a> StoredUser<'a> {
         StoredUser { vault, http, name }
     }
 
-    /// The warm path: the cached token if it will do. Reads two small files (where there is no runtime folder: the
-    /// index and the store); takes no lock, starts no thread, builds no client, writes nothing.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchProfile`], [`Error::Index`], [`Error::ScopesNotGranted`]; without a runtime folder those of the store.
-    pub fn cached(&self, request: &TokenRequest) -> Result<Option<FreshToken>> {
-        let profile = self.vault.profile(self.name)?;
-        let wanted = Wanted::new(&profile, request)?;
-        let token = self.lookup(&profile, &wanted)?;
-        Ok(token.filter(|token| !request.force && self.will_do(token, request)))
-    }
-
     /// The cached token if it will do, or else a fresh one: one refresh across all processes (B-7), saved before it is
     /// handed out (T-8).
     ///
     /// # Errors
+    /// Those of [`StoredUser::glance`] and [`StoredUser::renew`].
+    pub fn token(&self, request: &TokenRequest) -> Result<Served> {
+        let glance = self.glance(request)?;
+        match glance.will_do {
+            Some(token) => Ok(token.into()),
+            None => self.renew(request, glance),
+        }
+    }
+
+    /// The warm path. Reads two small files (where there is no runtime folder: the index and the store); takes no lock,
+    /// starts no thread, builds no client, writes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchProfile`], [`Error::Index`], [`Error::ScopesNotGranted`]; without a runtime folder those of the store.
+    pub fn glance(&self, request: &TokenRequest) -> Result<Glance> {
+        let profile = self.vault.profile(self.name)?;
+        let wanted = Wanted::new(&profile, request)?;
+        let found = match self.vault.cache.is_on() {
+            true => self.vault.cache.get(&wanted.key),
+            false => Credential::load(&*self.vault.store(profile.store), &profile)?.and_then(|c| wanted.kept_in(c)),
+        };
+        let (will_do, found) = match found {
+            Some(token) if !request.force && self.will_do(&token, request) => (Some(token), None),
+            found => (None, found),
+        };
+        Ok(Glance { will_do, found })
+    }
+
+    /// The cold path, after a glance that found nothing that will do. While the provider cannot be reached, a token that
+    /// still lives is served with a warning.
+    ///
+    /// # Errors
     /// [`Error::GrantEnded`] and [`Error::NoStoredGrant`] (a login is needed), those of the store, of the token
     /// endpoint, [`Error::LockBusy`] and [`Error::Interrupted`].
-    pub fn token(&self, request: &TokenRequest) -> Result<Served> {
-        if let Some(token) = self.cached(request)? {
-            return Ok(token.into());
-        }
-        let profile = self.vault.profile(self.name)?;
-        let before = self.lookup(&profile, &Wanted::new(&profile, request)?)?;
+    pub fn renew(&self, request: &TokenRequest, glance: Glance) -> Result<Served> {
+        let before = glance.found;
         let error = match self.locked(request, before.as_ref()) {
             Err(error) if error.is_transient() && !request.force => error,
-            done => return done,
+            done => return done.map(Served::from),
         };
         match before.filter(|token| token.is_usable(self.vault.clock.now(), 0)) {
             Some(token) => Ok(Served { token, warning: Some(error) }),
@@ -73,22 +98,24 @@ impl<'a> StoredUser<'a> {
         }
     }
 
-    fn locked(&self, request: &TokenRequest, before: Option<&FreshToken>) -> Result<Served> {
+    fn locked(&self, request: &TokenRequest, before: Option<&FreshToken>) -> Result<FreshToken> {
         let _lock = self.vault.lock(self.name)?;
         // A login or logout may have come first: what counts is what the index says now.
         let profile = self.vault.profile(self.name)?;
         let wanted = Wanted::new(&profile, request)?;
-        if let Some(token) = self.lookup(&profile, &wanted)?.filter(|token| self.adopts(token, before, request)) {
-            return Ok(token.into());
+        if let Some(token) = self.vault.cache.get(&wanted.key).filter(|token| self.adopts(token, before, request)) {
+            return Ok(token);
         }
         let credential = self.credential(&profile)?;
-        match self.refresh(&profile, &credential, &wanted) {
-            Err(Error::GrantEnded { host, refusal }) => {
-                self.mark_ended(&profile, &wanted, &refusal.to_string());
-                Err(Error::GrantEnded { host, refusal })
-            }
-            refreshed => refreshed.map(Served::from),
+        let kept = wanted.kept_in(credential.clone()).filter(|_| !self.vault.cache.is_on());
+        if let Some(token) = kept.filter(|token| self.adopts(token, before, request)) {
+            return Ok(token);
         }
+        let refreshed = self.refresh(&profile, &credential, &wanted);
+        if let Err(Error::GrantEnded { refusal, .. }) = &refreshed {
+            self.mark_ended(&profile, &wanted, &refusal.to_string());
+        }
+        refreshed
     }
 
     /// Whether a token found under the lock will do: it has the asked life, or another process has just got it.
@@ -102,15 +129,6 @@ impl<'a> StoredUser<'a> {
         let life = token.expires_at.saturating_sub(token.issued_at);
         let min_ttl = request.min_ttl.unwrap_or(DEFAULT_MIN_TTL.min(life / 2));
         token.is_usable(self.vault.clock.now(), min_ttl)
-    }
-
-    /// The cached token of this grant and these scopes; where there is no runtime folder it is in the store.
-    fn lookup(&self, profile: &Profile, wanted: &Wanted) -> Result<Option<FreshToken>> {
-        if self.vault.cache.is_on() {
-            return Ok(self.vault.cache.get(&wanted.key));
-        }
-        let credential = Credential::load(&*self.vault.store(profile.store), profile)?;
-        Ok(credential.and_then(|credential| credential.fresh).filter(|_| wanted.narrow.is_none()))
     }
 
     fn credential(&self, profile: &Profile) -> Result<Credential> {
@@ -150,7 +168,7 @@ impl<'a> StoredUser<'a> {
         }
         let _ = self.vault.cache.put(&wanted.key, fresh);
         if profile.needs_login.is_some() {
-            self.mark(profile, None)?;
+            self.vault.note(self.name, profile, |entry| entry.needs_login = None)?;
         }
         Ok(())
     }
@@ -159,17 +177,7 @@ impl<'a> StoredUser<'a> {
     fn mark_ended(&self, profile: &Profile, wanted: &Wanted, reason: &str) {
         let _ = self.vault.cache.remove(&wanted.key);
         let _ = self.vault.cache.remove(&profile.cache_key(&profile.scopes));
-        let _ = self.mark(profile, Some(reason.to_owned()));
-    }
-
-    fn mark(&self, profile: &Profile, needs_login: Option<String>) -> Result<()> {
-        self.vault.accounts.update(|index| {
-            let same = |entry: &&mut Profile| entry.generation == profile.generation;
-            if let Some(entry) = index.profiles.get_mut(self.name).filter(same) {
-                entry.needs_login = needs_login;
-            }
-            Ok(())
-        })
+        let _ = self.vault.note(self.name, profile, |entry| entry.needs_login = Some(reason.to_owned()));
     }
 }
 
@@ -190,6 +198,11 @@ impl Wanted {
         let narrow = asked.filter(|asked| **asked != profile.scopes).cloned();
         let key = profile.cache_key(narrow.as_ref().unwrap_or(&profile.scopes));
         Ok(Wanted { narrow, key })
+    }
+
+    /// The access token in a credential, where there is no runtime folder; only whole grants are kept there.
+    fn kept_in(&self, credential: Credential) -> Option<FreshToken> {
+        credential.fresh.filter(|_| self.narrow.is_none())
     }
 
     /// The answer as a token of these scopes: never wider than asked, and the person is told if it is narrower.

@@ -51,7 +51,7 @@ fn limited<T: Send + 'static>(call: impl FnOnce() -> keyring::Result<T> + Send +
     thread::spawn(move || sender.send(call()));
     match answer.recv_timeout(LIMIT) {
         Ok(answered) => answered.map_err(|error| sorted(&error)),
-        Err(_) => Err(unavailable(Unavailable::TimedOut(LIMIT.as_secs()))),
+        Err(_) => Err(unavailable(Unavailable::TimedOut)),
     }
 }
 
@@ -105,31 +105,32 @@ fn sorted(error: &Error) -> StoreError {
     }
 }
 
-/// The Secret Service store reports a missing bus or service as a failure of the platform. The words are libdbus's
-/// error names and texts; none of them names an item.
+/// The Secret Service store reports a missing bus or service as a failure of the platform, in libdbus's error names and
+/// texts; Keychain and Credential Manager report by number when a session may not open them. No text names an item.
 fn platform(text: &str) -> Unavailable {
-    let is_absent = [
-        "ServiceUnknown",
-        "not provided by any",
-        "Unable to autolaunch",
-        "NotSupported",
-        "NoServer",
-        "Failed to connect",
-        "FileNotFound",
-        "X11",
-        "Spawn",
-        "NameHasNoOwner",
-        "NoReply",
-    ];
-    let is_locked = ["IsLocked", "locked", "-25308", "1312"];
-    if is_locked.iter().any(|word| text.contains(word)) {
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if has(&["NoReply", "Did not receive a reply"]) {
+        Unavailable::TimedOut
+    } else if has(&["IsLocked", "is locked", "-25308", "1312"]) {
         Unavailable::Locked
-    } else if is_absent.iter().any(|word| text.contains(word)) {
+    } else if has(&ABSENT) {
         Unavailable::Absent
     } else {
         Unavailable::Failed(text.to_owned())
     }
 }
+
+const ABSENT: [&str; 9] = [
+    "ServiceUnknown",
+    "not provided by any",
+    "autolaunch",
+    "NoServer",
+    "Failed to connect",
+    "FileNotFound",
+    "Spawn",
+    "NameHasNoOwner",
+    "Using X11",
+];
 
 fn unavailable(reason: Unavailable) -> StoreError {
     StoreError::Unavailable { store: StoreKind::Keyring, reason }
@@ -155,7 +156,7 @@ mod tests {
                 thread::park();
             }
         });
-        let timed_out = StoreError::Unavailable { store: StoreKind::Keyring, reason: Unavailable::TimedOut(5) };
+        let timed_out = StoreError::Unavailable { store: StoreKind::Keyring, reason: Unavailable::TimedOut };
         assert_eq!(answer, Err(timed_out));
         assert!(started.elapsed() < Duration::from_secs(6));
     }
@@ -183,6 +184,9 @@ mod tests {
             reason(failure("Unable to autolaunch a dbus-daemon without a $DISPLAY for X11")),
             Unavailable::Absent
         );
+        let silent =
+            "Did not receive a reply. Possible causes include: the message bus security policy blocked the reply";
+        assert_eq!(reason(failure(silent)), Unavailable::TimedOut);
         assert!(matches!(reason(failure("something new")), Unavailable::Failed(_)));
     }
 }

@@ -110,8 +110,8 @@ pub enum Unavailable {
     #[error("there is none in this session")]
     Absent,
     /// It did not answer within the limit.
-    #[error("it did not answer within {0} s")]
-    TimedOut(u64),
+    #[error("it does not answer")]
+    TimedOut,
     /// Anything else, in the system's words.
     #[error("{0}")]
     Failed(String),

@@ -29,8 +29,13 @@ pub mod exit {
 impl Failure {
     /// `profile` is the one the command worked on; hints name it where it is not the default.
     pub fn of(error: &Error, profile: &str) -> Failure {
+        Failure::with_login(error, &login_line(profile))
+    }
+
+    /// `login` is the command line that signs in again, as hints are to show it.
+    pub fn with_login(error: &Error, login: &str) -> Failure {
         let (fact, causes) = fact_and_causes(error);
-        Failure { fact, causes, hints: hints(error, profile), code: exit_code(error) }
+        Failure { fact, causes, hints: hints(error, login), code: exit_code(error) }
     }
 
     pub fn of_stdout(error: &io::Error) -> Failure {
@@ -112,8 +117,7 @@ fn exit_code(error: &Error) -> u8 {
     }
 }
 
-fn hints(error: &Error, profile: &str) -> Vec<String> {
-    let login = login_line(profile);
+fn hints(error: &Error, login: &str) -> Vec<String> {
     let one = |hint: &str| vec![hint.to_owned()];
     match error {
         Error::ClientFile { problem, .. } => one(client_file_hint(problem)),
@@ -140,12 +144,12 @@ fn hints(error: &Error, profile: &str) -> Vec<String> {
             "behind a proxy that inspects TLS: SSL_CERT_FILE=FILE with the proxy's root certificates in PEM form".to_owned(),
             "check this machine's clock".to_owned(),
         ],
-        Error::NoStoredGrant { .. } | Error::GrantEnded { .. } => vec![login],
+        Error::NoStoredGrant { .. } | Error::GrantEnded { .. } => vec![login.to_owned()],
         Error::ScopesNotGranted { missing } => {
             let adds: Vec<String> = missing.iter().map(|scope| format!("--add-scope {scope}")).collect();
             vec![format!("{login} {}", adds.join(" "))]
         }
-        Error::Denied(refusal) => vec![denied_hint(refusal, &login)],
+        Error::Denied(refusal) => vec![denied_hint(refusal, login)],
         Error::LoginTimedOut(_) => vec![
             format!("{login}, and finish in the browser; --timeout 15m waits longer"),
             "if the provider's page showed an error such as redirect_uri_mismatch or invalid_client, the client is at fault: it must be of type Desktop app".to_owned(),
@@ -164,11 +168,11 @@ fn hints(error: &Error, profile: &str) -> Vec<String> {
             format!("if the provider had already replaced the refresh token, it says so then: {login}"),
         ],
         Error::LockBusy(_) => one("run the command again; if it stays so, end the other gauth process"),
-        Error::Store(error) => store_hints(error, &login),
+        Error::Store(error) => store_hints(error, login),
         Error::BadAnswer { .. } | Error::Refused { .. } => one("try again; if it stays so, the provider or something between is at fault: check the issuer and the proxy"),
         Error::IdToken(_) => one("check this machine's clock and that the client belongs to this provider, then sign in again"),
         Error::IssuerMismatch { .. } => one("sign in again, and close other sign-in pages first; if it stays so, check the issuer in the client's settings"),
-        Error::AccountChanged { .. } => vec![login],
+        Error::AccountChanged { .. } => vec![login.to_owned()],
         Error::PortTaken { port, .. } => vec![
             "leave out --port, and a free one is chosen".to_owned(),
             format!("end the program that listens on port {port}"),
@@ -262,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_keyring_that_cannot_be_used_names_both_ways_out() {
-        for reason in [Unavailable::Locked, Unavailable::Absent, Unavailable::TimedOut(5)] {
+        for reason in [Unavailable::Locked, Unavailable::Absent, Unavailable::TimedOut] {
             let error = Error::Store(StoreError::Unavailable { store: StoreKind::Keyring, reason });
             let failure = Failure::of(&error, "default");
             assert_eq!(failure.code, exit::STORE);

@@ -12,8 +12,9 @@ use gauth::{Browser, Error, Provider, Result, StoreKind, StoredUser, TokenReques
 use url::Url;
 
 use crate::args::Demo;
-use crate::commands::login::{Done, Registration, Request, sign_in};
+use crate::commands::login::{Done, Request, sign_in};
 use crate::commands::logout::revoke_grant;
+use crate::commands::registration::Registration;
 use crate::commands::{ago, on};
 use crate::context::Context;
 use crate::failure::Failure;
@@ -63,10 +64,11 @@ fn login(context: &Context, options: &Demo, sandbox: &Sandbox, store: StoreKind)
         provider: Provider::of_client_file(&file, &context.http)?,
         client: file.client.clone(),
         redirect: None,
+        client_file: None,
         project_id: None,
         is_web: false,
     };
-    let request = Request { name: NAME, registration: &registration, store, old: None };
+    let request = Request { name: NAME, line: "gauth demo", registration: &registration, store, old: None };
     let login = LoginOptions { interrupt: context.interrupt.clone(), ..LoginOptions::default() };
     let mut is_real_browser = true;
     let done = std::thread::scope(|scope| {

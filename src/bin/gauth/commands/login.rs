@@ -2,17 +2,18 @@
 
 use std::net::IpAddr;
 
-use gauth::accounts::{Credential, Profile};
-use gauth::client::LoopbackRedirect;
+use gauth::accounts::Profile;
+use gauth::error::Refusal;
 use gauth::login::{
     ExpectedAccount, InstalledAppFlow, ListenOptions, LoginOptions, Opening, Page, RequestOptions, pages,
 };
 use gauth::vault::{Kept, NewLogin};
-use gauth::{Browser, Client, ClientFile, Error, Interrupt, Provider, Result, Scopes, StoreKind, TokenEndpoint};
+use gauth::{Browser, Error, Interrupt, Result, Scopes, StoreKind, StoredUser, TokenEndpoint, TokenRequest};
 use serde_json::json;
 
 use crate::args::Login;
 use crate::commands::logout::revoke_grant;
+use crate::commands::registration::{self, Registration};
 use crate::commands::{answer_json, on, rfc3339};
 use crate::context::Context;
 use crate::failure::{Failure, login_line};
@@ -20,36 +21,55 @@ use crate::ui::clean;
 
 pub fn run(context: &Context, options: &Login) -> std::result::Result<(), Failure> {
     let name = context.profile_name().map_err(on("default"))?;
+    let line = line(&name, options);
+    let done = login(context, options, &name, &line).and_then(|done| {
+        end_replaced(context, &name, &done)?;
+        Ok(done)
+    });
+    report(context, options, &name, &done.map_err(|error| Failure::with_login(&error, &line))?)
+}
+
+/// This command as hints are to show it: with the client that was named, so that it works when followed literally.
+fn line(name: &str, options: &Login) -> String {
+    let named = [
+        ("--client-secrets", options.client_secrets.as_ref().map(|path| path.display().to_string())),
+        ("--issuer", options.issuer.clone()),
+        ("--client-id", options.client_id.clone()),
+    ];
+    let named =
+        named.into_iter().filter_map(|(option, value)| value.map(|value| format!(" {option} {}", quoted(&value))));
+    login_line(name) + &named.collect::<String>()
+}
+
+/// For a POSIX shell, where it needs quotes.
+fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-:@%+=,~".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+fn login(context: &Context, options: &Login, name: &str, line: &str) -> Result<Done> {
     context.hold_signals();
-    let old = known(context, &name).map_err(on(&name))?;
-    let registration = registration(context, options, old.as_ref()).map_err(on(&name))?;
+    let old = known(context, name)?;
+    let registration = registration::settle(context, options, old.as_ref())?;
     let store = options.store.or(old.as_ref().map(|old| old.store)).unwrap_or_default();
-    let request = Request { name: &name, registration: &registration, store, old: old.as_ref() };
+    let request = Request { name, line, registration: &registration, store, old: old.as_ref() };
     let login_options = request.login_options(options, context.interrupt.clone());
-    let done =
-        sign_in(context, &request, login_options, |flow| show(context, options, &request, flow)).map_err(on(&name))?;
-    end_replaced(context, &done);
-    report(context, options, &name, &done)
+    sign_in(context, &request, login_options, |flow| show(context, options, &request, flow))
 }
 
 /// Who signs in where, as settled from options, client file and profile.
 #[derive(Debug)]
 pub struct Request<'a> {
     pub name: &'a str,
+    /// The command that does the same again.
+    pub line: &'a str,
     pub registration: &'a Registration,
     pub store: StoreKind,
     pub old: Option<&'a Profile>,
-}
-
-/// A client at its provider.
-#[derive(Debug)]
-pub struct Registration {
-    pub provider: Provider,
-    pub client: Client,
-    pub redirect: Option<LoopbackRedirect>,
-    pub project_id: Option<String>,
-    /// Whether Google needs to be asked for consent to give a refresh token again (G-15).
-    pub is_web: bool,
 }
 
 /// A login that was kept.
@@ -86,6 +106,7 @@ pub fn sign_in(
                 provider: &registration.provider,
                 client: &registration.client,
                 project_id: registration.project_id.clone(),
+                client_file: registration.client_file.clone(),
                 redirect: registration.redirect.clone(),
                 store: request.store,
             };
@@ -141,63 +162,6 @@ fn known(context: &Context, name: &str) -> Result<Option<Profile>> {
     Ok(context.vault.accounts.load()?.profiles.remove(name))
 }
 
-/// The client and provider: named by options, or remembered by the profile, or in the config folder.
-fn registration(context: &Context, options: &Login, old: Option<&Profile>) -> Result<Registration> {
-    let in_config_dir = context.vault.accounts.dir().join("client_secrets.json");
-    match (&options.client_secrets, &options.issuer, &options.client_id) {
-        (Some(path), issuer, _) => of_file(context, &ClientFile::read(path)?, issuer.as_deref()),
-        (None, Some(issuer), Some(client_id)) => of_issuer(context, issuer, client_id),
-        (None, Some(_), None) => Err(Error::OptionRefused("--issuer needs --client-id or --client-secrets".to_owned())),
-        (None, None, _) => match old {
-            Some(old) => remembered(context, old),
-            None if in_config_dir.exists() => of_file(context, &ClientFile::read(&in_config_dir)?, None),
-            None => Err(Error::NoClient),
-        },
-    }
-}
-
-fn of_file(context: &Context, file: &ClientFile, issuer: Option<&str>) -> Result<Registration> {
-    let _waiting = context.ui.waiting("waiting for the provider's discovery document");
-    let provider = match issuer {
-        Some(issuer) => {
-            let provider = Provider::discover(issuer, &context.http)?;
-            provider.check_client_file(file)?;
-            provider
-        }
-        None => Provider::of_client_file(file, &context.http)?,
-    };
-    Ok(Registration {
-        provider,
-        client: file.client.clone(),
-        redirect: file.loopback_redirect(),
-        project_id: file.project_id.clone(),
-        is_web: file.kind == gauth::client::ClientKind::Web,
-    })
-}
-
-fn of_issuer(context: &Context, issuer: &str, client_id: &str) -> Result<Registration> {
-    let _waiting = context.ui.waiting("waiting for the provider's discovery document");
-    Ok(Registration {
-        provider: Provider::discover(issuer, &context.http)?,
-        client: Client::public(client_id),
-        redirect: None,
-        project_id: None,
-        is_web: false,
-    })
-}
-
-/// The profile's own client; its secret comes from the store, as it is with the refresh token.
-fn remembered(context: &Context, old: &Profile) -> Result<Registration> {
-    let credential = Credential::load(&*context.vault.store(old.store), old)?.ok_or(Error::NoClient)?;
-    Ok(Registration {
-        provider: old.provider.clone(),
-        client: credential.client(old),
-        redirect: old.redirect.clone(),
-        project_id: old.project_id.clone(),
-        is_web: old.redirect.as_ref().is_some_and(|redirect| redirect.port.is_some()),
-    })
-}
-
 /// Prints the address, opens the browser, and says how to get here from another machine.
 fn show(context: &Context, options: &Login, request: &Request<'_>, flow: &InstalledAppFlow<'_>) -> Result<()> {
     let ui = context.ui;
@@ -250,7 +214,7 @@ fn page(request: &Request<'_>, outcome: &Result<Done>) -> Page {
     match outcome {
         Ok(done) => signed_in_page(request, done),
         Err(error) => {
-            let failure = Failure::of(error, request.name);
+            let failure = Failure::with_login(error, request.line);
             let next = failure.hints.first().map(String::as_str).unwrap_or("Go back to your terminal.");
             let next = if next.starts_with("gauth ") { format!("Run `{next}`") } else { next.to_owned() };
             pages::not_signed_in(&pages::NotSignedIn {
@@ -285,20 +249,46 @@ fn sentence(text: &str) -> String {
     format!("{first}{}.", chars.as_str())
 }
 
-/// The old grant, only after the new one is kept. Google would end the new one with it if the account is the same
-/// (G-35), so there the old token is left to lie: it is no longer in any store.
-pub fn end_replaced(context: &Context, done: &Done) {
-    let Some((old, credential)) = &done.kept.replaced else { return };
+/// Ends the old grant, only after the new one is kept, and makes sure that the new one survived it: some providers take
+/// both for one grant, and RFC 7009 section 2.1 leaves that to them.
+fn end_replaced(context: &Context, name: &str, done: &Done) -> Result<()> {
+    if let Some(error) = &done.kept.left_behind {
+        context.ui.warn(&format!("the grant that this login replaces is still in its store, and lives on: {error}"));
+    }
+    let Some((old, credential)) = &done.kept.replaced else { return Ok(()) };
     let new = &done.kept.profile;
-    if old.provider.is_google() && old.subject == new.subject {
-        return;
+    // Google certainly does (G-35): there the old token is left to lie, and is in no store any more.
+    if old.subject == new.subject && (old.provider.is_google() || old.shares_grants) {
+        return Ok(());
     }
     match revoke_grant(context, old, credential) {
-        Ok(_) => context.ui.detail("the grant that this login replaces was ended"),
+        Ok(true) if old.subject == new.subject => check_survived(context, name, new),
+        Ok(_) => Ok(()),
         Err(error) => {
-            context.ui.warn(&format!("the grant that this login replaces lives on at {}: {error}", old.provider.host()))
+            context
+                .ui
+                .warn(&format!("the grant that this login replaces lives on at {}: {error}", old.provider.host()));
+            Ok(())
         }
     }
+}
+
+fn check_survived(context: &Context, name: &str, new: &Profile) -> Result<()> {
+    let glance = StoredUser::new(&context.vault, &context.http, name).glance(&TokenRequest::default())?;
+    let (Some(url), Some(token)) = (&new.provider.userinfo_endpoint, glance.will_do) else { return Ok(()) };
+    let asked = context.http.get_json_as::<serde_json::Value>(url, Some(&token.access_token));
+    if !matches!(asked, Err(Error::BadAnswer { .. })) {
+        return Ok(());
+    }
+    let reason = "ended together with the grant that it replaced";
+    context.vault.note(name, new, |entry| {
+        entry.shares_grants = true;
+        entry.needs_login = Some(reason.to_owned());
+    })?;
+    Err(Error::GrantEnded {
+        host: new.provider.host(),
+        refusal: Refusal { error: reason.to_owned(), ..Refusal::default() },
+    })
 }
 
 fn report(context: &Context, options: &Login, name: &str, done: &Done) -> std::result::Result<(), Failure> {

@@ -5,6 +5,7 @@ mod demo;
 mod list;
 mod login;
 mod logout;
+mod registration;
 mod sandbox;
 mod status;
 mod switch;

@@ -23,13 +23,14 @@ pub fn run(context: &Context, options: &Token) -> Result<(), Failure> {
 /// Warm: no thread, no lock, no client. Only when that will not do are signals held and the provider asked.
 fn obtain(context: &Context, name: &str, request: &TokenRequest) -> Result<Served, Failure> {
     let user = StoredUser::new(&context.vault, &context.http, name);
-    if let Some(token) = user.cached(request).map_err(on(name))? {
+    let glance = user.glance(request).map_err(on(name))?;
+    if let Some(token) = glance.will_do {
         context.ui.detail("served from the cache");
         return Ok(token.into());
     }
     context.hold_signals();
     let _waiting = context.ui.waiting("waiting for a fresh token");
-    user.token(request).map_err(on(name))
+    user.renew(request, glance).map_err(on(name))
 }
 
 fn request(context: &Context, name: &str, options: &Token) -> Result<TokenRequest, Failure> {

@@ -1,0 +1,89 @@
+//! Which client signs in at which provider: named by options, remembered by the profile, or found in the config folder.
+
+use std::path::{Path, PathBuf};
+
+use gauth::accounts::{Credential, Profile};
+use gauth::client::{ClientKind, LoopbackRedirect};
+use gauth::{Client, ClientFile, Error, Provider, Result};
+
+use crate::args::Login;
+use crate::context::Context;
+
+/// A client at its provider.
+#[derive(Debug)]
+pub struct Registration {
+    pub provider: Provider,
+    pub client: Client,
+    pub redirect: Option<LoopbackRedirect>,
+    pub client_file: Option<PathBuf>,
+    pub project_id: Option<String>,
+    /// Whether Google needs to be asked for consent to give a refresh token again (G-15).
+    pub is_web: bool,
+}
+
+/// The client and provider: named by options, or remembered by the profile, or in the config folder.
+pub fn settle(context: &Context, options: &Login, old: Option<&Profile>) -> Result<Registration> {
+    let in_config_dir = context.vault.accounts.dir().join("client_secrets.json");
+    match (&options.client_secrets, &options.issuer, &options.client_id) {
+        (Some(path), issuer, _) => of_file(context, path, issuer.as_deref()),
+        (None, Some(issuer), Some(client_id)) => of_issuer(context, issuer, client_id),
+        (None, Some(_), None) => Err(Error::OptionRefused("--issuer needs --client-id or --client-secrets".to_owned())),
+        (None, None, _) => match old {
+            Some(old) => remembered(context, old),
+            None if in_config_dir.exists() => of_file(context, &in_config_dir, None),
+            None => Err(Error::NoClient),
+        },
+    }
+}
+
+fn of_file(context: &Context, path: &Path, issuer: Option<&str>) -> Result<Registration> {
+    let file = &ClientFile::read(path)?;
+    let _waiting = context.ui.waiting("waiting for the provider's discovery document");
+    let provider = match issuer {
+        Some(issuer) => {
+            let provider = Provider::discover(issuer, &context.http)?;
+            provider.check_client_file(file)?;
+            provider
+        }
+        None => Provider::of_client_file(file, &context.http)?,
+    };
+    Ok(Registration {
+        provider,
+        client: file.client.clone(),
+        redirect: file.loopback_redirect(),
+        client_file: std::path::absolute(path).ok(),
+        project_id: file.project_id.clone(),
+        is_web: file.kind == ClientKind::Web,
+    })
+}
+
+fn of_issuer(context: &Context, issuer: &str, client_id: &str) -> Result<Registration> {
+    let _waiting = context.ui.waiting("waiting for the provider's discovery document");
+    Ok(Registration {
+        provider: Provider::discover(issuer, &context.http)?,
+        client: Client::public(client_id),
+        redirect: None,
+        client_file: None,
+        project_id: None,
+        is_web: false,
+    })
+}
+
+/// The profile's own client; its secret comes from the store, as it is with the refresh token. Where the store cannot
+/// give it, the client file is read again, so that signing in with another store is still possible.
+fn remembered(context: &Context, old: &Profile) -> Result<Registration> {
+    let stored = Credential::load(&*context.vault.store(old.store), old).ok().flatten();
+    let client = match (stored, &old.client_file) {
+        (Some(credential), _) => credential.client(old),
+        (None, Some(path)) => ClientFile::read(path)?.client,
+        (None, None) => Client::public(&old.client_id),
+    };
+    Ok(Registration {
+        provider: old.provider.clone(),
+        client,
+        redirect: old.redirect.clone(),
+        client_file: old.client_file.clone(),
+        project_id: old.project_id.clone(),
+        is_web: old.redirect.as_ref().is_some_and(|redirect| redirect.port.is_some()),
+    })
+}
