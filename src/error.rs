@@ -289,6 +289,14 @@ pub struct Refusal {
     pub subtype: Option<String>,
 }
 
+impl Refusal {
+    /// Keeps at most 512 characters of each, which is more than any provider means to say (L-16).
+    pub(crate) fn new(error: String, description: Option<String>, subtype: Option<String>) -> Refusal {
+        let cut = |text: String| text.chars().take(512).collect::<String>();
+        Refusal { error: cut(error), description: description.map(cut), subtype: subtype.map(cut) }
+    }
+}
+
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.error)?;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use oauth2::http::{HeaderMap, Method, header};
 use oauth2::{AccessToken, HttpRequest, HttpResponse};
@@ -32,6 +32,24 @@ pub struct HttpOptions {
     pub no_proxy: Option<String>,
     /// Ends waits between tries.
     pub interrupt: Interrupt,
+    /// Is told of every try.
+    pub observer: Option<Observer>,
+}
+
+/// Sees what may be logged of an exchange, and nothing else.
+pub type Observer = Arc<dyn Fn(&Exchange<'_>) + Send + Sync>;
+
+/// One try of one request, by an allow-list: no path, query, header or body, since each of them can hold a secret.
+#[derive(Debug)]
+pub struct Exchange<'a> {
+    /// GET or POST.
+    pub method: &'a str,
+    /// Host and port.
+    pub host: &'a str,
+    /// The HTTP status, or in words why there is none.
+    pub outcome: std::result::Result<u16, &'a Error>,
+    /// How long it took.
+    pub took: Duration,
 }
 
 impl fmt::Debug for HttpOptions {
@@ -105,10 +123,20 @@ impl Http {
         let url = Url::parse(&request.uri().to_string()).map_err(|_| bad_answer("(none)", "no URL"))?;
         check_endpoint("address", &url)?;
         let host = host_of(&url);
-        let outgoing = request.clone().try_into().map_err(|_| bad_answer(&host, "no valid request"))?;
+        let started = Instant::now();
+        let answer = self.exchange(&host, request, max_bytes);
+        if let Some(observer) = &self.options.observer {
+            let outcome = answer.as_ref().map(|answer| answer.status().as_u16());
+            observer(&Exchange { method: request.method().as_str(), host: &host, outcome, took: started.elapsed() });
+        }
+        answer
+    }
+
+    fn exchange(&self, host: &str, request: &HttpRequest, max_bytes: u64) -> Result<HttpResponse> {
+        let outgoing = request.clone().try_into().map_err(|_| bad_answer(host, "no valid request"))?;
         let sent = self.client()?.execute(outgoing);
-        let response = sent.map_err(|error| network_error(&host, request.method(), &error))?;
-        read(&host, request.method(), response, max_bytes)
+        let response = sent.map_err(|error| network_error(host, request.method(), &error))?;
+        read(host, request.method(), response, max_bytes)
     }
 
     fn client(&self) -> Result<&Client> {

@@ -194,12 +194,8 @@ impl SyncHttpClient for Judge<'_> {
 /// The error members of a body, empty where it has none (RFC 6749 section 5.2).
 fn refusal(body: &[u8]) -> Refusal {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    let text = |name: &str| body.get(name).and_then(Value::as_str).map(|text| text.chars().take(512).collect());
-    Refusal {
-        error: text("error").unwrap_or_default(),
-        description: text("error_description"),
-        subtype: text("error_subtype"),
-    }
+    let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+    Refusal::new(text("error").unwrap_or_default(), text("error_description"), text("error_subtype"))
 }
 
 type OAuth2 = oauth2::Client<

@@ -87,11 +87,11 @@ impl Answer {
         let (code, error) = (once("code")?, once("error")?);
         let outcome = match (code, error) {
             (Some(code), None) => Ok(Callback::Code(Code(code))),
-            (None, Some(error)) => Ok(Callback::Refused(Refusal {
+            (None, Some(error)) => Ok(Callback::Refused(Refusal::new(
                 error,
-                description: once("error_description").unwrap_or_default(),
-                subtype: once("error_subtype").unwrap_or_default(),
-            })),
+                once("error_description").unwrap_or_default(),
+                once("error_subtype").unwrap_or_default(),
+            ))),
             _ => Err(Stray::NotOurs),
         };
         Ok(Answer { state: once("state")?.ok_or(Stray::NotOurs)?, issuer: once("iss")?, outcome })

@@ -142,31 +142,35 @@ impl<'a> StoredUser<'a> {
         let client = credential.client(profile);
         let endpoint =
             TokenEndpoint { provider: &profile.provider, client: &client, http: self.http, clock: &self.vault.clock };
-        let tokens = endpoint.refresh(&credential.refresh_token, wanted.narrow.as_ref())?;
+        let tokens = endpoint.refresh(&credential.refresh_token, wanted.narrow.as_ref());
+        let tokens = tokens.map_err(|error| wanted.as_scopes(error))?;
         check_account(profile, &tokens)?;
-        let fresh = wanted.fresh(&tokens, profile)?;
-        self.save(profile, credential, wanted, tokens, &fresh)?;
-        Ok(fresh)
+        let fresh = wanted.fresh(&tokens, profile);
+        self.save(profile, credential, wanted, tokens, fresh.as_ref().ok())?;
+        fresh
     }
 
-    /// A new refresh token first, since the old one is spent (T-8); then the cache, whose loss is no loss.
+    /// A new refresh token first, since the old one is spent (T-8), even if the answer is of no use otherwise; then the
+    /// cache, whose loss is no loss.
     fn save(
         &self,
         profile: &Profile,
         credential: &Credential,
         wanted: &Wanted,
         tokens: TokenSet,
-        fresh: &FreshToken,
+        fresh: Option<&FreshToken>,
     ) -> Result<()> {
-        let keeps_fresh = !self.vault.cache.is_on() && wanted.narrow.is_none();
+        let kept = fresh.filter(|_| !self.vault.cache.is_on() && wanted.narrow.is_none());
         let refresh_token = tokens.refresh_token.unwrap_or_else(|| credential.refresh_token.clone());
         let is_rotated = refresh_token.secret() != credential.refresh_token.secret();
-        if is_rotated || keeps_fresh {
-            let fresh = if keeps_fresh { Some(fresh.clone()) } else { credential.fresh.clone() };
+        if is_rotated || kept.is_some() {
+            let fresh = kept.or(credential.fresh.as_ref()).cloned();
             let renewed = Credential { refresh_token, fresh, ..credential.clone() };
             renewed.save(&*self.vault.store(profile.store), &profile.item)?;
         }
-        let _ = self.vault.cache.put(&wanted.key, fresh);
+        if let Some(fresh) = fresh {
+            let _ = self.vault.cache.put(&wanted.key, fresh);
+        }
         if profile.needs_login.is_some() {
             self.vault.note(self.name, profile, |entry| entry.needs_login = None)?;
         }
@@ -203,6 +207,16 @@ impl Wanted {
     /// The access token in a credential, where there is no runtime folder; only whole grants are kept there.
     fn kept_in(&self, credential: Credential) -> Option<FreshToken> {
         credential.fresh.filter(|_| self.narrow.is_none())
+    }
+
+    /// A provider that refuses these scopes says in its own way that the grant does not cover them.
+    fn as_scopes(&self, error: Error) -> Error {
+        match (error, &self.narrow) {
+            (Error::Refused { refusal, .. }, Some(narrow)) if refusal.error == "invalid_scope" => {
+                Error::ScopesNotGranted { missing: narrow.clone() }
+            }
+            (other, _) => other,
+        }
     }
 
     /// The answer as a token of these scopes: never wider than asked, and the person is told if it is narrower.

@@ -1,7 +1,9 @@
 //! What every command works with: the terminal, the places on this system, the vault and the HTTP client.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use gauth::http::Observer;
 use gauth::store::memory::MemoryStore;
 use gauth::{Accounts, Cache, Clock, Error, Http, HttpOptions, Interrupt, Result, Vault};
 
@@ -38,13 +40,14 @@ impl Context {
                 lock_dir: runtime_dir.map_or_else(|| fallback_lock_dir(&environment), |dir| dir.join("gauth")),
                 clock: Clock::system(),
                 interrupt: interrupt.clone(),
-                memory: std::sync::Arc::new(MemoryStore::default()),
+                memory: Arc::new(MemoryStore::default()),
             },
             http: Http::new(HttpOptions {
                 ca_file: environment.ssl_cert_file.clone(),
                 proxy: environment.https_proxy.clone(),
                 no_proxy: environment.no_proxy.clone(),
                 interrupt: interrupt.clone(),
+                observer: Some(observer(Ui::new(global, &environment))),
             }),
             interrupt,
             named_profile: global.profile.clone(),
@@ -93,6 +96,17 @@ impl Context {
         #[cfg(unix)]
         let _ = flag::register(signal_hook::consts::SIGHUP, flag);
     }
+}
+
+/// `-v` shows each exchange.
+fn observer(ui: Ui) -> Observer {
+    Arc::new(move |exchange| {
+        let outcome = match exchange.outcome {
+            Ok(status) => format!("status {status}"),
+            Err(error) => error.to_string(),
+        };
+        ui.detail(&format!("{} {}: {outcome}, {} ms", exchange.method, exchange.host, exchange.took.as_millis()));
+    })
 }
 
 fn default_config_dir(environment: &Environment) -> Result<PathBuf> {
