@@ -15,6 +15,7 @@ use crate::files;
 use crate::interrupt::Interrupt;
 use crate::lock::Lock;
 use crate::provider::Provider;
+use crate::rescue::RescueKey;
 use crate::store::{SecretBytes, SecretStore, StoreError, StoreKind};
 use crate::token::FreshToken;
 
@@ -88,6 +89,8 @@ pub struct Credential {
     pub client_secret: Option<ClientSecret>,
     /// The access token, where there is no runtime folder to keep it in.
     pub fresh: Option<FreshToken>,
+    /// Seals what this item's store would not take.
+    pub rescue_key: RescueKey,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -99,6 +102,7 @@ struct CredentialItem {
     client_secret: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     fresh: Option<FreshToken>,
+    rescue_key: RescueKey,
 }
 
 impl Credential {
@@ -117,6 +121,7 @@ impl Credential {
             refresh_token: item.refresh_token,
             client_secret: item.client_secret.map(ClientSecret::new),
             fresh: item.fresh,
+            rescue_key: item.rescue_key,
         }))
     }
 
@@ -139,6 +144,7 @@ impl Credential {
             refresh_token: self.refresh_token.clone(),
             client_secret: self.client_secret.as_ref().map(|secret| secret.secret().clone()),
             fresh,
+            rescue_key: self.rescue_key.clone(),
         };
         SecretBytes::new(serde_json::to_vec(&wire).expect("strings and numbers are always JSON"))
     }
@@ -198,6 +204,11 @@ impl Accounts {
     /// Where `--store file` keeps its secrets.
     pub fn secrets_dir(&self) -> PathBuf {
         self.dir.join("secrets")
+    }
+
+    /// Where a refresh token is set aside that the store would not take: see [`crate::rescue`].
+    pub fn rescue_path(&self, profile: &Profile) -> PathBuf {
+        self.dir.join("unsaved").join(format!("{}.sealed", profile.item))
     }
 
     /// The folder.
@@ -376,6 +387,7 @@ mod tests {
             refresh_token: RefreshToken::new("canary".to_owned()),
             client_secret: Some(ClientSecret::new("canary".to_owned())),
             fresh: None,
+            rescue_key: RescueKey::new(),
         };
         credential.save(&store, &profile.item).expect("written");
         let read = Credential::load(&store, &profile).expect("read").expect("found");

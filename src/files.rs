@@ -89,21 +89,34 @@ fn check_private(_: &File) -> io::Result<()> {
 
 /// Refuses a folder that is not this user's own or that others can write in, or that is only a link: in a shared
 /// place such as /tmp somebody else may have made it first (L-1's kin).
-#[cfg(unix)]
 pub(crate) fn check_own_dir(dir: &Path) -> io::Result<()> {
+    check_dir(dir, 0o022)
+}
+
+/// Refuses a folder of secrets that lets anybody else in. One that is not there yet is fine.
+pub(crate) fn check_private_dir(dir: &Path) -> io::Result<()> {
+    match check_dir(dir, 0o077) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        checked => checked,
+    }
+}
+
+#[cfg(unix)]
+fn check_dir(dir: &Path, forbidden: u32) -> io::Result<()> {
     use std::os::unix::fs::MetadataExt as _;
     let metadata = fs::symlink_metadata(dir)?;
     let is_own = metadata.uid() == rustix::process::geteuid().as_raw();
-    if metadata.is_dir() && is_own && metadata.mode() & 0o022 == 0 {
+    if metadata.is_dir() && is_own && metadata.mode() & forbidden == 0 {
         return Ok(());
     }
-    Err(io::Error::new(ErrorKind::PermissionDenied, "it belongs to somebody else, or others can write in it"))
+    let text = format!("{} is not a folder that lets this user alone in (mode 0700)", dir.display());
+    Err(io::Error::new(ErrorKind::PermissionDenied, text))
 }
 
 /// Folders below the user's profile are the user's own.
 #[cfg(not(unix))]
-pub(crate) fn check_own_dir(_: &Path) -> io::Result<()> {
-    Ok(())
+fn check_dir(dir: &Path, _: u32) -> io::Result<()> {
+    fs::symlink_metadata(dir).map(drop)
 }
 
 /// Removes a file; nothing to remove is no error.

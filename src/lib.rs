@@ -15,7 +15,7 @@
 //! | words | [`error`], [`scopes`], [`token`], [`interrupt`], [`login::callback`] | plain values and pure functions |
 //! | facts | [`client`], [`provider`], [`id_token`] | who asks, who is asked, what a token says |
 //! | edges | [`http`], [`store`], [`cache`], [`lock`], `files`, [`login::loopback`], [`login::browser`] | one outside thing each |
-//! | work | [`token_endpoint`], [`login`], [`accounts`], [`vault`], [`source`] | the flow, and what is kept of it |
+//! | work | [`token_endpoint`], [`login`], [`accounts`], [`rescue`], [`vault`], [`source`] | the flow, and what is kept of it |
 //! | judge | `sandbox` | a strict provider of its own, for demos and tests; shares no code with the client |
 //! | person | `src/bin/gauth` | the command line; uses only what is public here |
 //!
@@ -32,6 +32,7 @@ pub mod interrupt;
 pub mod lock;
 pub mod login;
 pub mod provider;
+pub mod rescue;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod scopes;

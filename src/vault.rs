@@ -8,10 +8,12 @@ use crate::accounts::{Accounts, Credential, Profile, new_generation};
 use crate::cache::Cache;
 use crate::client::{Client, LoopbackRedirect};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::interrupt::Interrupt;
 use crate::lock::Lock;
 use crate::login::SignedIn;
 use crate::provider::Provider;
+use crate::rescue::{self, RescueKey};
 use crate::store::file::FileStore;
 use crate::store::keyring::KeyringStore;
 use crate::store::memory::MemoryStore;
@@ -131,6 +133,7 @@ impl Vault {
             refresh_token,
             client_secret: login.client.secret.clone(),
             fresh: (!self.cache.is_on()).then(|| fresh.clone()),
+            rescue_key: RescueKey::new(),
         };
         credential.save(&*self.store(login.store), &profile.item)?;
         let read = old.as_ref().map(|old| Credential::load(&*self.store(old.store), old)).transpose();
@@ -176,6 +179,37 @@ impl Vault {
         })
     }
 
+    /// The credential of a login, under its lock. A refresh token that was set aside earlier is the newer one, and goes
+    /// back into the store first.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn credential(&self, profile: &Profile) -> Result<Option<Credential>> {
+        let store = self.store(profile.store);
+        let Some(mut credential) = Credential::load(&*store, profile)? else { return Ok(None) };
+        let path = self.accounts.rescue_path(profile);
+        if let Some(rescued) = rescue::find(&path, &credential.rescue_key, &profile.generation) {
+            credential.refresh_token = rescued;
+            credential.save(&*store, &profile.item)?;
+            files::remove(&path).map_err(Error::io("remove", &path))?;
+        }
+        Ok(Some(credential))
+    }
+
+    /// Stores a renewed credential. If the store will not take it, the refresh token is set aside, sealed, so that the
+    /// next command finds it.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn store_renewed(&self, profile: &Profile, renewed: &Credential) -> Result<()> {
+        let stored = renewed.save(&*self.store(profile.store), &profile.item);
+        if stored.is_err() {
+            let path = self.accounts.rescue_path(profile);
+            let _ = rescue::set_aside(&path, &renewed.rescue_key, &profile.generation, &renewed.refresh_token);
+        }
+        stored
+    }
+
     /// Changes the index entry of this very login; a later one is left alone.
     ///
     /// # Errors
@@ -194,6 +228,7 @@ impl Vault {
     fn clear(&self, old: &Profile) {
         let _ = self.store(old.store).delete(&old.item);
         let _ = self.cache.remove(&old.cache_key(&old.scopes));
+        let _ = files::remove(&self.accounts.rescue_path(old));
     }
 
     /// Forgets a profile: cached token, credential, then the index entry, so that a crash leaves something to repeat.
@@ -202,6 +237,8 @@ impl Vault {
     /// [`Error::Store`], [`Error::Index`] or [`Error::Io`].
     pub fn forget(&self, name: &str, profile: &Profile) -> Result<()> {
         self.cache.remove(&profile.cache_key(&profile.scopes))?;
+        let rescued = self.accounts.rescue_path(profile);
+        files::remove(&rescued).map_err(Error::io("remove", &rescued))?;
         let store = self.store(profile.store);
         for item in self.accounts.items(name) {
             store.delete(&item)?;

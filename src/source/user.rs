@@ -100,22 +100,48 @@ impl<'a> StoredUser<'a> {
 
     fn locked(&self, request: &TokenRequest, before: Option<&FreshToken>) -> Result<FreshToken> {
         let _lock = self.vault.lock(self.name)?;
-        // A login or logout may have come first: what counts is what the index says now.
+        match self.attempt(request, before)? {
+            Attempt::Done(token) => Ok(token),
+            Attempt::Overtaken(error) => match self.attempt(request, before)? {
+                Attempt::Done(token) => Ok(token),
+                Attempt::Overtaken(_) => Err(error),
+            },
+        }
+    }
+
+    /// Everything is read here and not before: what counts is what index and store say now. The lock keeps others away,
+    /// but where a process has another lock folder, a login or logout may still come between (storage 3.4).
+    fn attempt(&self, request: &TokenRequest, before: Option<&FreshToken>) -> Result<Attempt> {
         let profile = self.vault.profile(self.name)?;
         let wanted = Wanted::new(&profile, request)?;
         if let Some(token) = self.vault.cache.get(&wanted.key).filter(|token| self.adopts(token, before, request)) {
-            return Ok(token);
+            return Ok(Attempt::Done(token));
         }
         let credential = self.credential(&profile)?;
         let kept = wanted.kept_in(credential.clone()).filter(|_| !self.vault.cache.is_on());
         if let Some(token) = kept.filter(|token| self.adopts(token, before, request)) {
-            return Ok(token);
+            return Ok(Attempt::Done(token));
         }
-        let refreshed = self.refresh(&profile, &credential, &wanted);
-        if let Err(Error::GrantEnded { refusal, .. }) = &refreshed {
-            self.mark_ended(&profile, &wanted, &refusal.to_string());
+        self.vault.store(profile.store).check_space(&profile.item, ITEM_BYTES)?;
+        match self.refresh(&profile, &credential, &wanted) {
+            Err(error @ Error::GrantEnded { .. }) => self.ended(&profile, &credential, &wanted, error),
+            refreshed => refreshed,
         }
-        refreshed
+    }
+
+    /// A refused token that is no longer the stored one was only overtaken. Otherwise nothing is deleted: the reason is
+    /// noted for `status`, and the cached token, dead as well, is dropped.
+    fn ended(&self, profile: &Profile, refused: &Credential, wanted: &Wanted, error: Error) -> Result<Attempt> {
+        let now = self.vault.profile(self.name)?;
+        if self.credential(&now)?.refresh_token.secret() != refused.refresh_token.secret() {
+            return Ok(Attempt::Overtaken(error));
+        }
+        let _ = self.vault.cache.remove(&wanted.key);
+        let _ = self.vault.cache.remove(&profile.cache_key(&profile.scopes));
+        if let Error::GrantEnded { refusal, .. } = &error {
+            let _ = self.vault.note(self.name, profile, |entry| entry.needs_login = Some(refusal.to_string()));
+        }
+        Err(error)
     }
 
     /// Whether a token found under the lock will do: it has the asked life, or another process has just got it.
@@ -132,22 +158,25 @@ impl<'a> StoredUser<'a> {
     }
 
     fn credential(&self, profile: &Profile) -> Result<Credential> {
-        let store = self.vault.store(profile.store);
-        let absent = || Error::NoStoredGrant { profile: self.name.to_owned(), store: store.kind().name() };
-        let credential = Credential::load(&*store, profile)?;
+        let absent = || Error::NoStoredGrant { profile: self.name.to_owned(), store: profile.store.name() };
+        let credential = self.vault.credential(profile)?;
         credential.filter(|credential| credential.generation == profile.generation).ok_or_else(absent)
     }
 
-    fn refresh(&self, profile: &Profile, credential: &Credential, wanted: &Wanted) -> Result<FreshToken> {
+    fn refresh(&self, profile: &Profile, credential: &Credential, wanted: &Wanted) -> Result<Attempt> {
         let client = credential.client(profile);
         let endpoint =
             TokenEndpoint { provider: &profile.provider, client: &client, http: self.http, clock: &self.vault.clock };
         let tokens = endpoint.refresh(&credential.refresh_token, wanted.narrow.as_ref());
         let tokens = tokens.map_err(|error| wanted.as_scopes(error))?;
         check_account(profile, &tokens)?;
+        let now = self.vault.profile(self.name)?;
+        if now.generation != profile.generation {
+            return Ok(Attempt::Overtaken(Error::NoSuchProfile { profile: self.name.to_owned() }));
+        }
         let fresh = wanted.fresh(&tokens, profile);
         self.save(profile, credential, wanted, tokens, fresh.as_ref().ok())?;
-        fresh
+        fresh.map(Attempt::Done)
     }
 
     /// A new refresh token first, since the old one is spent (T-8), even if the answer is of no use otherwise; then the
@@ -166,7 +195,7 @@ impl<'a> StoredUser<'a> {
         if is_rotated || kept.is_some() {
             let fresh = kept.or(credential.fresh.as_ref()).cloned();
             let renewed = Credential { refresh_token, fresh, ..credential.clone() };
-            renewed.save(&*self.vault.store(profile.store), &profile.item)?;
+            self.vault.store_renewed(profile, &renewed)?;
         }
         if let Some(fresh) = fresh {
             let _ = self.vault.cache.put(&wanted.key, fresh);
@@ -176,13 +205,13 @@ impl<'a> StoredUser<'a> {
         }
         Ok(())
     }
+}
 
-    /// Nothing is deleted: the reason is noted for `status`, and the cached token, dead as well, is dropped.
-    fn mark_ended(&self, profile: &Profile, wanted: &Wanted, reason: &str) {
-        let _ = self.vault.cache.remove(&wanted.key);
-        let _ = self.vault.cache.remove(&profile.cache_key(&profile.scopes));
-        let _ = self.vault.note(self.name, profile, |entry| entry.needs_login = Some(reason.to_owned()));
-    }
+/// How one try under the lock went.
+enum Attempt {
+    Done(FreshToken),
+    /// Index or store changed meanwhile: the outcome is not of the present login. Worth one more try.
+    Overtaken(Error),
 }
 
 /// What is asked for, in the terms of one grant.
@@ -250,3 +279,5 @@ fn check_account(profile: &Profile, tokens: &TokenSet) -> Result<()> {
 
 /// Google's client libraries refetch a token with less than 300 s left (storage 3.5).
 const DEFAULT_MIN_TTL: u64 = 300;
+/// As much as an item may need: the longest tokens of G-27 with room.
+const ITEM_BYTES: usize = 8 * 1024;

@@ -30,11 +30,18 @@ impl SecretStore for FileStore {
     }
 
     fn get(&self, name: &str) -> Result<Option<SecretBytes>, StoreError> {
+        files::check_private_dir(&self.dir).map_err(unavailable)?;
         files::read_private(&self.path(name)).map(|found| found.map(SecretBytes::new)).map_err(unavailable)
     }
 
     fn set(&self, name: &str, secret: &SecretBytes) -> Result<(), StoreError> {
+        files::check_private_dir(&self.dir).map_err(unavailable)?;
         files::replace(&self.path(name), secret.secret()).map_err(unavailable)
+    }
+
+    fn check_space(&self, name: &str, bytes: usize) -> Result<(), StoreError> {
+        let probe = self.path(&format!(".{name}.space-test"));
+        files::replace(&probe, &vec![b' '; bytes]).and_then(|()| files::remove(&probe)).map_err(unavailable)
     }
 
     fn delete(&self, name: &str) -> Result<(), StoreError> {

@@ -48,6 +48,15 @@ pub trait SecretStore: Send + Sync + fmt::Debug {
     /// [`StoreError::Unavailable`]; the old value, if there was one, is still there.
     fn set(&self, name: &str, secret: &SecretBytes) -> Result<(), StoreError>;
 
+    /// Proves that a secret of this size could be written now, without changing anything: asked before a refresh token is
+    /// spent (storage 3.4). A keyring that has just given a secret is open and takes one; a disk may be full.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn check_space(&self, _name: &str, _bytes: usize) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Removes a secret; nothing to remove is no error.
     ///
     /// # Errors

@@ -24,7 +24,7 @@ pub struct Cli {
 const EXAMPLES: &str = "Examples:
   gauth demo                                         see it work, with nothing to configure
   gauth login --client-secrets client_secrets.json   sign in
-  curl -H \"$(gauth token --format header)\" URL       use a fresh token
+  gauth token --format curl | curl --config - URL    use a fresh token
   gauth logout                                       end the grant and forget it";
 
 #[derive(Clone, Debug, Args)]
@@ -151,8 +151,8 @@ pub struct Login {
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
-  curl -H \"$(gauth token --format header)\" https://openidconnect.googleapis.com/v1/userinfo
-  gauth token --format curl | curl --config - URL       keeps the token out of the process list
+  gauth token --format curl | curl --config - https://openidconnect.googleapis.com/v1/userinfo
+  TOKEN=$(gauth token) || exit                          in a script
   gauth token --scope drive.readonly --min-ttl 30m")]
 pub struct Token {
     /// Only these scopes, narrower than the grant [repeatable]

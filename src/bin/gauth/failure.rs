@@ -149,14 +149,15 @@ fn hints(error: &Error, login: &str) -> Vec<String> {
             let adds: Vec<String> = missing.iter().map(|scope| format!("--add-scope {scope}")).collect();
             vec![format!("{login} {}", adds.join(" "))]
         }
-        Error::Denied(refusal) => vec![denied_hint(refusal, login)],
+        Error::Denied(refusal) => denied_hints(refusal, login),
         Error::LoginTimedOut(_) => vec![
-            format!("{login}, and finish in the browser; --timeout 15m waits longer"),
+            login.to_owned(),
+            "finish in the browser this time; --timeout 15m waits longer".to_owned(),
             "if the provider's page showed an error such as redirect_uri_mismatch or invalid_client, the client is at fault: it must be of type Desktop app".to_owned(),
         ],
         Error::WrongAccount { .. } => vec![
-            format!("{login}, and choose the other account on the page"),
-            "keep this account apart: gauth login --profile NAME --client-secrets FILE".to_owned(),
+            format!("choose the other account on the provider's page: {login} --prompt select_account"),
+            "keep this account apart, under a profile of its own: gauth login --profile NAME --client-secrets FILE".to_owned(),
         ],
         Error::NoRefreshToken { .. } => vec![
             format!("{login} --prompt consent --scope offline_access"),
@@ -165,7 +166,7 @@ fn hints(error: &Error, login: &str) -> Vec<String> {
         Error::Unreachable { .. } | Error::ServerFailed { .. } => one("check the connection (HTTPS_PROXY, if there is one) and run the command again; nothing was lost"),
         Error::AnswerLost { .. } => vec![
             "run the command again".to_owned(),
-            format!("if the provider had already replaced the refresh token, it says so then: {login}"),
+            format!("if the provider had already replaced the refresh token, the next try says so; then: {login}"),
         ],
         Error::LockBusy(_) => one("run the command again; if it stays so, end the other gauth process"),
         Error::Store(error) => store_hints(error, login),
@@ -204,24 +205,25 @@ fn client_file_hint(problem: &ClientFileProblem) -> &'static str {
     }
 }
 
-fn denied_hint(refusal: &Refusal, login: &str) -> String {
+fn denied_hints(refusal: &Refusal, login: &str) -> Vec<String> {
+    let one = |hint: &str| vec![hint.to_owned()];
     match refusal.error.as_str() {
         "admin_policy_enforced" => {
-            "ask the Workspace administrator to allow this app: admin.google.com, Security, API controls".to_owned()
+            one("ask the Workspace administrator to allow this app: admin.google.com, Security, API controls")
         }
-        "org_internal" => "sign in with an account of the organization that owns the client".to_owned(),
+        "org_internal" => one("sign in with an account of the organization that owns the client"),
         "access_not_configured" => {
-            "enable the API in the client's project: console.cloud.google.com, APIs & Services".to_owned()
+            one("enable the API in the client's project: console.cloud.google.com, APIs & Services")
         }
-        _ => format!(
-            "{login}, and allow the access on the page; if the page does not offer it, ask who runs the client to add you as a test user"
-        ),
+        _ => vec![
+            format!("allow the access on the page this time: {login}"),
+            "if the page does not offer it, ask whoever runs the client to add you as a test user".to_owned(),
+        ],
     }
 }
 
 fn store_hints(error: &StoreError, login: &str) -> Vec<String> {
-    let file =
-        format!("{login} --store file, which keeps the refresh token as plain text in a file that only you can read");
+    let file = format!("keep the refresh token as plain text, in a file that only you can read: {login} --store file");
     match error {
         StoreError::Unavailable { store: StoreKind::Keyring, reason } => vec![unlock_hint(reason).to_owned(), file],
         StoreError::Unavailable { .. } => vec!["check the config folder (its owner, its mode, free space)".to_owned()],

@@ -164,7 +164,7 @@ fn fresh(context: &Context, force: bool) -> Result<String> {
 }
 
 fn logout(context: &Context, profile: &Profile) -> Result<()> {
-    let credential = gauth::accounts::Credential::load(&*context.vault.store(profile.store), profile)?;
+    let credential = context.vault.credential(profile)?;
     let credential =
         credential.ok_or(Error::NoStoredGrant { profile: NAME.to_owned(), store: profile.store.name() })?;
     revoke_grant(context, profile, &credential)?;

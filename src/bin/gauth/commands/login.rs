@@ -124,7 +124,7 @@ impl Request<'_> {
         let prompt = (self.registration.is_web && self.registration.provider.is_google()).then(|| "consent".to_owned());
         LoginOptions {
             request: RequestOptions {
-                scopes: self.scopes(options),
+                scopes: self.scopes(options, before),
                 login_hint: options.login_hint.clone().or(remembered),
                 hosted_domain: options.hosted_domain.clone(),
                 prompt: options.prompt.clone().or(prompt),
@@ -145,16 +145,17 @@ impl Request<'_> {
         }
     }
 
-    /// Identity always, since the account is checked by it; then what is named; with `--add-scope`, what is granted too.
-    fn scopes(&self, options: &Login) -> Scopes {
+    /// Identity always, since the account is checked by it; then what is named. Where nothing is named, and with
+    /// `--add-scope`, also what the profile has, so that signing in again loses nothing.
+    fn scopes(&self, options: &Login, before: Option<&Profile>) -> Scopes {
         let named = |scopes: &[String]| -> Scopes {
-            let scopes: Scopes =
-                scopes.iter().flat_map(|scope| scope.split(' ')).filter(|s| !s.is_empty()).map(str::to_owned).collect();
+            let scopes = scopes.iter().flat_map(|scope| scope.split(' ')).filter(|scope| !scope.is_empty());
+            let scopes: Scopes = scopes.map(str::to_owned).collect();
             if self.registration.provider.is_google() { scopes.expand_for_google() } else { scopes }
         };
-        let granted =
-            self.old.filter(|_| !options.add_scope.is_empty()).map(|old| old.scopes.clone()).unwrap_or_default();
-        Scopes::parse("openid email").union(&granted).union(&named(&options.scope)).union(&named(&options.add_scope))
+        let keeps = options.scope.is_empty() || !options.add_scope.is_empty();
+        let had = before.filter(|_| keeps).map(|before| before.scopes.clone()).unwrap_or_default();
+        Scopes::parse("openid email").union(&had).union(&named(&options.scope)).union(&named(&options.add_scope))
     }
 }
 
@@ -215,14 +216,22 @@ fn page(request: &Request<'_>, outcome: &Result<Done>) -> Page {
         Ok(done) => signed_in_page(request, done),
         Err(error) => {
             let failure = Failure::with_login(error, request.line);
-            let next = failure.hints.first().map(String::as_str).unwrap_or("Go back to your terminal.");
-            let next = if next.starts_with("gauth ") { format!("Run `{next}`") } else { next.to_owned() };
+            let next = failure.hints.first().map_or_else(|| "go back to your terminal".to_owned(), |hint| marked(hint));
             pages::not_signed_in(&pages::NotSignedIn {
                 program: "gauth",
                 reason: &sentence(&failure.fact),
                 next: &sentence(&next),
             })
         }
+    }
+}
+
+/// The command at the end of a hint, marked for the page.
+fn marked(hint: &str) -> String {
+    match hint.rsplit_once(": gauth ") {
+        _ if hint.starts_with("gauth ") => format!("run `{hint}`"),
+        Some((why, command)) => format!("{why}: `gauth {command}`"),
+        None => hint.to_owned(),
     }
 }
 

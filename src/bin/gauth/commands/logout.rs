@@ -73,7 +73,7 @@ fn ended_text(profile: &Profile) -> String {
 }
 
 fn revoke(context: &Context, name: &str, profile: &Profile) -> gauth::Result<bool> {
-    let Some(credential) = Credential::load(&*context.vault.store(profile.store), profile)? else { return Ok(false) };
+    let Some(credential) = context.vault.credential(profile)? else { return Ok(false) };
     let _waiting = context.ui.waiting(&format!("waiting for {} to end the grant of {name}", profile.provider.host()));
     revoke_grant(context, profile, &credential)
 }
