@@ -44,13 +44,19 @@ impl Cache {
         files::replace(&path, &text).map_err(Error::io("write", &path))
     }
 
-    /// Forgets a token.
+    /// Forgets every token of a login, narrowed ones too: those whose key begins with its generation.
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn remove(&self, key: &str) -> Result<()> {
-        let Some(path) = self.path(key) else { return Ok(()) };
-        files::remove(&path).map_err(Error::io("remove", &path))
+    pub fn forget(&self, generation: &str) -> Result<()> {
+        let Some(dir) = &self.dir else { return Ok(()) };
+        for path in files::list(dir).map_err(Error::io("read", dir))? {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with(&format!("{generation}.")) {
+                files::remove(&path).map_err(Error::io("remove", &path))?;
+            }
+        }
+        Ok(())
     }
 
     fn path(&self, key: &str) -> Option<PathBuf> {
@@ -79,10 +85,15 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let cache = Cache::new(dir.path().join("gauth"));
         assert!(cache.get("k").is_none());
-        cache.put("k", &token()).expect("written");
-        assert_eq!(cache.get("k").expect("found").access_token.secret(), "canary");
-        cache.remove("k").expect("removed");
-        assert!(cache.get("k").is_none());
+        cache.forget("login").expect("nothing to do");
+        for key in ["login.k", "login.narrow", "other.k"] {
+            cache.put(key, &token()).expect("written");
+        }
+        assert_eq!(cache.get("login.k").expect("found").access_token.secret(), "canary");
+        cache.forget("login").expect("removed");
+        assert!(
+            cache.get("login.k").is_none() && cache.get("login.narrow").is_none() && cache.get("other.k").is_some()
+        );
         files::replace(&dir.path().join("gauth/k.token"), b"{\"access_token\":").expect("written");
         assert!(cache.get("k").is_none());
     }

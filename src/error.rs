@@ -67,6 +67,12 @@ pub enum Error {
     /// An option that cannot be used, such as an extra authorization parameter of gauth's own.
     #[error("{0}")]
     OptionRefused(String),
+    /// TLS or the proxy is set up in a way that cannot work.
+    #[error("{0}")]
+    NetworkSetup(String),
+    /// There is no home folder to put anything in.
+    #[error("there is no home folder")]
+    NoHome,
     /// The index of profiles cannot be used; it is left as it is.
     #[error("the profile index {} {problem}", path.display())]
     Index {
@@ -89,6 +95,8 @@ pub enum Error {
     NoSuchProfile {
         /// The name.
         profile: String,
+        /// Those that there are.
+        others: Vec<String>,
     },
     /// The refresh token is not in the store, although the index has the profile.
     #[error("profile {profile:?} has no refresh token in the {store}")]
@@ -168,6 +176,14 @@ pub enum Error {
         /// Its `Retry-After`, if it named seconds.
         retry_after: Option<Duration>,
     },
+    /// The provider reports, by an OAuth error, that it has trouble of its own.
+    #[error("{host} has trouble of its own: {refusal}")]
+    ProviderTrouble {
+        /// The provider.
+        host: String,
+        /// Its words.
+        refusal: Refusal,
+    },
     /// Another process holds the lock.
     #[error("another gauth process has held the lock for {} s", .0.as_secs())]
     LockBusy(Duration),
@@ -240,7 +256,11 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            Error::Unreachable { .. } | Error::AnswerLost { .. } | Error::ServerFailed { .. } | Error::LockBusy(_)
+            Error::Unreachable { .. }
+                | Error::AnswerLost { .. }
+                | Error::ServerFailed { .. }
+                | Error::ProviderTrouble { .. }
+                | Error::LockBusy(_)
         )
     }
 

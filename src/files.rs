@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Creates a folder, and what leads to it, that only this user can enter.
 pub(crate) fn create_private_dir(dir: &Path) -> io::Result<()> {
@@ -117,6 +117,15 @@ fn check_dir(dir: &Path, forbidden: u32) -> io::Result<()> {
 #[cfg(not(unix))]
 fn check_dir(dir: &Path, _: u32) -> io::Result<()> {
     fs::symlink_metadata(dir).map(drop)
+}
+
+/// The files of a folder; none if it is not there.
+pub(crate) fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    match fs::read_dir(dir) {
+        Ok(entries) => entries.map(|entry| entry.map(|entry| entry.path())).collect(),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Removes a file; nothing to remove is no error.

@@ -4,22 +4,22 @@ use std::error::Error as _;
 use std::fmt;
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, OnceLock};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use oauth2::http::{HeaderMap, Method, header};
 use oauth2::{AccessToken, HttpRequest, HttpResponse};
 use reqwest::blocking::{Client, ClientBuilder, Response};
 use reqwest::{NoProxy, Proxy, redirect};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
 use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
 use crate::provider::{check_endpoint, host_of};
+use crate::tls;
 
 /// What may differ from one program or network to the next. The library reads no environment.
 #[derive(Clone, Default)]
@@ -134,9 +134,31 @@ impl Http {
 
     fn exchange(&self, host: &str, request: &HttpRequest, max_bytes: u64) -> Result<HttpResponse> {
         let outgoing = request.clone().try_into().map_err(|_| bad_answer(host, "no valid request"))?;
-        let sent = self.client()?.execute(outgoing);
-        let response = sent.map_err(|error| network_error(host, request.method(), &error))?;
-        read(host, request.method(), response, max_bytes)
+        let (client, owner, method) = (self.client()?.clone(), host.to_owned(), request.method().clone());
+        let (sender, answer) = mpsc::channel();
+        // On a thread of its own, so that the person need not wait for it.
+        thread::spawn(move || {
+            let response = client.execute(outgoing).map_err(|error| network_error(&owner, &method, &error));
+            sender.send(response.and_then(|response| read(&owner, &method, response, max_bytes)))
+        });
+        self.await_answer(&answer, host, request.method())
+    }
+
+    /// A request that may have been acted on gets a little longer when the person gives up: its answer can be a new
+    /// refresh token in place of a spent one (T-8).
+    fn await_answer(
+        &self,
+        answer: &Receiver<Result<HttpResponse>>,
+        host: &str,
+        method: &Method,
+    ) -> Result<HttpResponse> {
+        let limit = TOTAL_TIMEOUT + CONNECT_TIMEOUT;
+        let answered = match self.options.interrupt.receive(answer, limit) {
+            Err(interrupted) if method == Method::GET => return Err(interrupted),
+            Err(interrupted) => return answer.recv_timeout(GRACE).unwrap_or(Err(interrupted)),
+            Ok(answered) => answered,
+        };
+        answered.unwrap_or_else(|| Err(lost(host, method, "no answer in time")))
     }
 
     fn client(&self) -> Result<&Client> {
@@ -163,34 +185,9 @@ fn build(options: &HttpOptions) -> Result<Client> {
         .redirect(redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(TOTAL_TIMEOUT)
-        .tls_backend_preconfigured(tls(options)?);
+        .tls_backend_preconfigured(tls::config(options.ca_file.as_deref())?);
     builder = proxied(builder, options)?;
-    builder.build().map_err(|_| Error::OptionRefused("the HTTP client cannot be set up".to_owned()))
-}
-
-/// TLS 1.2 or later with ring, chosen here and not for the whole process, so that a program that
-/// embeds this library keeps its own choice.
-fn tls(options: &HttpOptions) -> Result<ClientConfig> {
-    use rustls_platform_verifier::BuilderVerifierExt;
-    let unusable = |cause: rustls::Error| Error::OptionRefused(format!("TLS cannot be set up: {cause}"));
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let builder = builder.map_err(unusable)?;
-    match &options.ca_file {
-        Some(file) => Ok(builder.with_root_certificates(roots(file)?).with_no_client_auth()),
-        None => Ok(builder.with_platform_verifier().map_err(unusable)?.with_no_client_auth()),
-    }
-}
-
-fn roots(file: &PathBuf) -> Result<RootCertStore> {
-    let unusable = |cause: String| Error::OptionRefused(format!("the CA file {} {cause}", file.display()));
-    let mut store = RootCertStore::empty();
-    let certificates = CertificateDer::pem_file_iter(file).map_err(|_| unusable("cannot be read".to_owned()))?;
-    for certificate in certificates {
-        let certificate = certificate.map_err(|_| unusable("is not PEM".to_owned()))?;
-        store.add(certificate).map_err(|_| unusable("holds a certificate that is no root".to_owned()))?;
-    }
-    if store.is_empty() { Err(unusable("holds no certificate".to_owned())) } else { Ok(store) }
+    builder.build().map_err(|_| Error::NetworkSetup("the HTTP client cannot be set up".to_owned()))
 }
 
 /// The proxy is for https to other machines only; this machine is never reached through one (L-24).
@@ -198,8 +195,14 @@ fn proxied(builder: ClientBuilder, options: &HttpOptions) -> Result<ClientBuilde
     let Some(proxy) = options.proxy.as_deref().filter(|proxy| !proxy.is_empty()) else {
         return Ok(builder.no_proxy());
     };
+    let unusable = || Error::NetworkSetup("the proxy is no http:// or https:// address".to_owned());
+    // Without a scheme it is an http one, as everywhere; of another kind it would be left out silently.
+    let is_known = !proxy.contains("://") || proxy.starts_with("http://") || proxy.starts_with("https://");
+    if !is_known {
+        return Err(unusable());
+    }
     let proxy = Proxy::https(proxy)
-        .map_err(|_| Error::OptionRefused("the proxy is no URL".to_owned()))?
+        .map_err(|_| unusable())?
         .no_proxy(NoProxy::from_string(&bypass(options.no_proxy.as_deref())));
     Ok(builder.no_proxy().proxy(proxy))
 }
@@ -294,9 +297,12 @@ fn certificate_problem(error: &reqwest::Error) -> Option<String> {
     })
 }
 
+/// TLS errors come wrapped in I/O errors, sometimes twice, and `source` skips what is wrapped.
 fn as_tls<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
-    let inside_io = cause.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref());
-    cause.downcast_ref().or_else(|| inside_io.and_then(|inner| inner.downcast_ref()))
+    match cause.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref()) {
+        Some(inner) => as_tls(inner),
+        None => cause.downcast_ref(),
+    }
 }
 
 /// The innermost cause: "Connection refused", not "error sending request for url (...)".
@@ -332,6 +338,8 @@ const DOCUMENT_BYTES: u64 = 512 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// One try, the body included, so that a dripping answer ends too.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long an interrupted exchange may still bring its answer.
+const GRACE: Duration = Duration::from_secs(1);
 const TRIES: u32 = 3;
 const FIRST_DELAY: Duration = Duration::from_millis(500);
 /// A person waits this long for a token, not longer.

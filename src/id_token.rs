@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::fmt;
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
-use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use oauth2::AccessToken;
 use serde::Deserialize;
@@ -13,6 +12,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq;
 
+pub use crate::key_set::KeySet;
 use crate::token::IdToken;
 
 /// Why an ID token is not valid: one variant for each check of OpenID Connect Core section 3.1.3.7.
@@ -65,8 +65,7 @@ pub enum IdTokenError {
     Subject,
 }
 
-/// What a token must say to be accepted.
-#[derive(Debug)]
+/// What a token must say to be accepted. `Debug` does not show the nonce.
 pub struct Expected<'a> {
     /// The literal issuers that count as one; more than one only for Google (G-41).
     pub issuers: &'a [&'a str],
@@ -78,6 +77,15 @@ pub struct Expected<'a> {
     pub access_token: Option<&'a AccessToken>,
     /// Unix seconds.
     pub now: u64,
+}
+
+impl fmt::Debug for Expected<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Expected")
+            .field("issuers", &self.issuers)
+            .field("client_id", &self.client_id)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The claims of a checked token that gauth uses.
@@ -121,6 +129,7 @@ impl<'a> Unverified<'a> {
         let [header, payload, signature] = parts[..] else {
             return Err(if parts.len() == 5 { IdTokenError::Encrypted } else { malformed("not three parts") });
         };
+        strict_base64(signature)?;
         let header = object(header)?;
         if header.contains_key("crit") {
             return Err(IdTokenError::CriticalHeader);
@@ -144,7 +153,6 @@ impl<'a> Unverified<'a> {
         }
         let key = keys.find(self.key_id.as_deref(), self.algorithm).ok_or(IdTokenError::UnknownKey)?;
         let key = DecodingKey::from_jwk(key).map_err(|_| IdTokenError::UnknownKey)?;
-        strict_base64(self.signature)?;
         match jsonwebtoken::crypto::verify(self.signature, self.signed.as_bytes(), &key, self.algorithm) {
             Ok(true) => Ok(()),
             _ => Err(IdTokenError::Signature),
@@ -237,65 +245,7 @@ impl<'a> Unverified<'a> {
     }
 }
 
-/// The provider's public keys, as fetched (RFC 7517). Entries that cannot be used are left out, not fatal (V-17).
-#[derive(Debug)]
-pub struct KeySet(Vec<Jwk>);
-
-impl<'de> Deserialize<'de> for KeySet {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<KeySet, D::Error> {
-        #[derive(Deserialize)]
-        struct Wire {
-            keys: Vec<Value>,
-        }
-        let wire = Wire::deserialize(deserializer)?;
-        Ok(KeySet(wire.keys.into_iter().filter_map(usable_key).collect()))
-    }
-}
-
-impl KeySet {
-    /// By `kid` and kind of key; without a `kid` only if there is just one candidate (V-8).
-    fn find(&self, key_id: Option<&str>, algorithm: Algorithm) -> Option<&Jwk> {
-        let mut candidates = self
-            .0
-            .iter()
-            .filter(|key| fits(key, algorithm) && key_id.is_none_or(|id| key.common.key_id.as_deref() == Some(id)));
-        let first = candidates.next()?;
-        if key_id.is_none() && candidates.next().is_some() { None } else { Some(first) }
-    }
-}
-
-/// A private or symmetric key has no business in a published set (V-17).
-fn usable_key(key: Value) -> Option<Jwk> {
-    if key.get("d").is_some() || key.get("k").is_some() {
-        return None;
-    }
-    serde_json::from_value(key).ok()
-}
-
-fn fits(key: &Jwk, algorithm: Algorithm) -> bool {
-    let is_for_signing = matches!(key.common.public_key_use, None | Some(PublicKeyUse::Signature));
-    let named = key.common.key_algorithm.map(|named| named.to_string());
-    is_for_signing
-        && named.is_none_or(|named| named == format!("{algorithm:?}"))
-        && match &key.algorithm {
-            AlgorithmParameters::RSA(rsa) => name(algorithm).starts_with(['R', 'P']) && is_long_enough(&rsa.n),
-            AlgorithmParameters::EllipticCurve(ec) => match algorithm {
-                Algorithm::ES256 => ec.curve == jsonwebtoken::jwk::EllipticCurve::P256,
-                Algorithm::ES384 => ec.curve == jsonwebtoken::jwk::EllipticCurve::P384,
-                _ => false,
-            },
-            AlgorithmParameters::OctetKeyPair(_) => algorithm == Algorithm::EdDSA,
-            _ => false,
-        }
-}
-
-/// RSA of at least 2048 bits (RFC 7518 section 3.3).
-fn is_long_enough(modulus: &str) -> bool {
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(modulus).unwrap_or_default();
-    bytes.iter().skip_while(|byte| **byte == 0).count() >= 256
-}
-
-fn name(algorithm: Algorithm) -> String {
+pub(crate) fn name(algorithm: Algorithm) -> String {
     format!("{algorithm:?}")
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -46,10 +47,27 @@ impl Interrupt {
             thread::sleep(left.min(INTERRUPT_POLL));
         }
     }
+
+    /// Waits for a message, at most for `patience`; `None` if none came, also because its sender is gone.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub fn receive<T>(&self, messages: &Receiver<T>, patience: Duration) -> Result<Option<T>> {
+        let end = Instant::now() + patience;
+        loop {
+            self.check()?;
+            let left = end.saturating_duration_since(Instant::now());
+            match messages.recv_timeout(left.min(INTERRUPT_POLL)) {
+                Ok(message) => return Ok(Some(message)),
+                Err(RecvTimeoutError::Timeout) if !left.is_zero() => {}
+                Err(_) => return Ok(None),
+            }
+        }
+    }
 }
 
 /// How long a wait may go on without looking at the flag: short enough that Ctrl-C feels immediate.
-pub(crate) const INTERRUPT_POLL: Duration = Duration::from_millis(50);
+const INTERRUPT_POLL: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
 mod tests {

@@ -13,9 +13,9 @@
 //! | layer | modules | what they are |
 //! |---|---|---|
 //! | words | [`error`], [`scopes`], [`token`], [`interrupt`], [`login::callback`] | plain values and pure functions |
-//! | facts | [`client`], [`provider`], [`id_token`] | who asks, who is asked, what a token says |
-//! | edges | [`http`], [`store`], [`cache`], [`lock`], `files`, [`login::loopback`], [`login::browser`] | one outside thing each |
-//! | work | [`token_endpoint`], [`login`], [`accounts`], [`rescue`], [`vault`], [`source`] | the flow, and what is kept of it |
+//! | facts | [`client`], [`provider`], `discovery`, [`id_token`], `key_set` | who asks, who is asked, what a token says |
+//! | edges | [`http`], `tls`, [`store`], [`cache`], [`lock`], `files`, [`login::loopback`], [`login::browser`] | one outside thing each |
+//! | work | [`token_endpoint`], [`login`], [`accounts`], [`credential`], [`rescue`], [`vault`], [`source`] | the flow, and what is kept of it |
 //! | judge | `sandbox` | a strict provider of its own, for demos and tests; shares no code with the client |
 //! | person | `src/bin/gauth` | the command line; uses only what is public here |
 //!
@@ -24,11 +24,14 @@
 pub mod accounts;
 pub mod cache;
 pub mod client;
+pub mod credential;
+mod discovery;
 pub mod error;
 mod files;
 pub mod http;
 pub mod id_token;
 pub mod interrupt;
+mod key_set;
 pub mod lock;
 pub mod login;
 pub mod provider;
@@ -38,6 +41,7 @@ pub mod sandbox;
 pub mod scopes;
 pub mod source;
 pub mod store;
+mod tls;
 pub mod token;
 pub mod token_endpoint;
 pub mod vault;

@@ -65,6 +65,11 @@ impl Scopes {
         self.iter().map(expand_for_google).collect()
     }
 
+    /// Without the members that are no `scope-token`: what a provider says it granted is untrusted text (T-10).
+    pub fn well_formed(self) -> Scopes {
+        Scopes(self.0.into_iter().filter(|scope| scope.bytes().all(is_scope_byte)).collect())
+    }
+
     /// The first member that is no `scope-token` (RFC 6749 section 3.3), if there is one.
     pub fn malformed(&self) -> Option<&str> {
         self.iter().find(|scope| !scope.bytes().all(is_scope_byte))

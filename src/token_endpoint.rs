@@ -142,7 +142,7 @@ impl TokenEndpoint<'_> {
                 Error::Denied(refusal)
             }
             "temporarily_unavailable" | "server_error" | "internal_failure" | "rate_limit_exceeded" => {
-                Error::ServerFailed { host, status: status.as_u16(), retry_after: None }
+                Error::ProviderTrouble { host, refusal }
             }
             _ => Error::Refused { host, refusal },
         }
@@ -247,7 +247,7 @@ impl Answer {
             id_token: self.id_token.filter(|token| !token.secret().is_empty()),
             issued_at,
             expires_at: issued_at + expires_in,
-            scopes: self.scope.as_deref().map(Scopes::parse),
+            scopes: self.scope.as_deref().map(|scope| Scopes::parse(scope).well_formed()),
         })
     }
 }
@@ -375,7 +375,7 @@ mod tests {
         assert!(matches!(sorted("deleted_client"), Error::ClientRefused { .. }));
         assert!(matches!(sorted("invalid_client"), Error::ClientRefused { .. }));
         assert!(matches!(sorted("admin_policy_enforced"), Error::Denied(_)));
-        assert!(matches!(sorted("temporarily_unavailable"), Error::ServerFailed { .. }));
+        assert!(matches!(sorted("temporarily_unavailable"), Error::ProviderTrouble { .. }));
         assert!(matches!(sorted("something_new"), Error::Refused { .. }));
         assert!(matches!(sorted(""), Error::BadAnswer { .. }));
     }

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::accounts::{Accounts, Credential, Profile, new_generation};
+use crate::accounts::{Accounts, Profile, new_generation};
 use crate::cache::Cache;
 use crate::client::{Client, LoopbackRedirect};
+use crate::credential::Credential;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::interrupt::Interrupt;
@@ -69,7 +70,7 @@ impl Vault {
     /// The store of a kind. Opening it does nothing yet.
     pub fn store(&self, kind: StoreKind) -> Arc<dyn SecretStore> {
         match kind {
-            StoreKind::Keyring => Arc::new(KeyringStore),
+            StoreKind::Keyring => Arc::new(KeyringStore::new(self.interrupt.clone())),
             StoreKind::File => Arc::new(FileStore::new(self.accounts.secrets_dir())),
             StoreKind::Memory => Arc::clone(&self.memory) as Arc<dyn SecretStore>,
         }
@@ -81,7 +82,10 @@ impl Vault {
     /// [`Error::NoSuchProfile`] or [`Error::Index`].
     pub fn profile(&self, name: &str) -> Result<Profile> {
         let mut index = self.accounts.load()?;
-        index.profiles.remove(name).ok_or_else(|| Error::NoSuchProfile { profile: name.to_owned() })
+        index.profiles.remove(name).ok_or_else(|| Error::NoSuchProfile {
+            profile: name.to_owned(),
+            others: index.profiles.into_keys().collect(),
+        })
     }
 
     /// Proves that the store and the index can be written, before anyone is asked for consent.
@@ -136,7 +140,7 @@ impl Vault {
             rescue_key: RescueKey::new(),
         };
         credential.save(&*self.store(login.store), &profile.item)?;
-        let read = old.as_ref().map(|old| Credential::load(&*self.store(old.store), old)).transpose();
+        let read = old.as_ref().map(|old| self.credential(old)).transpose();
         if let Err(error) = self.enter(name, &profile) {
             let _ = self.store(login.store).delete(&profile.item); // a failed login leaves nothing behind
             return Err(error);
@@ -227,7 +231,7 @@ impl Vault {
     /// Removes what a replaced login left: its item and its cached token. Neither is ever read again.
     fn clear(&self, old: &Profile) {
         let _ = self.store(old.store).delete(&old.item);
-        let _ = self.cache.remove(&old.cache_key(&old.scopes));
+        let _ = self.cache.forget(&old.generation);
         let _ = files::remove(&self.accounts.rescue_path(old));
     }
 
@@ -236,7 +240,7 @@ impl Vault {
     /// # Errors
     /// [`Error::Store`], [`Error::Index`] or [`Error::Io`].
     pub fn forget(&self, name: &str, profile: &Profile) -> Result<()> {
-        self.cache.remove(&profile.cache_key(&profile.scopes))?;
+        self.cache.forget(&profile.generation)?;
         let rescued = self.accounts.rescue_path(profile);
         files::remove(&rescued).map_err(Error::io("remove", &rescued))?;
         let store = self.store(profile.store);

@@ -68,10 +68,8 @@ pub fn parse(target: &str, path: &str, state: &CsrfToken, rule: &IssuerRule) -> 
     if !answer.has_state(state) {
         return Err(Stray::NotOurs);
     }
-    match wrong_issuer(answer.issuer, rule) {
-        Some(actual) => Ok(Callback::WrongIssuer(actual)),
-        None => answer.outcome,
-    }
+    let callback = answer.outcome?;
+    Ok(wrong_issuer(answer.issuer, rule).map_or(callback, Callback::WrongIssuer))
 }
 
 struct Answer {

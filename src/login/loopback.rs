@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use oauth2::CsrfToken;
 
 use crate::client::LoopbackRedirect;
 use crate::error::{Error, Result};
-use crate::interrupt::{INTERRUPT_POLL, Interrupt};
+use crate::interrupt::Interrupt;
 use crate::login::callback::{self, Callback, IssuerRule, Stray};
 use crate::login::head::{self, Head};
 use crate::login::pages::{self, Page};
@@ -96,7 +96,8 @@ impl LoopbackServer {
             is_closed: AtomicBool::new(false),
         });
         let running = Running::start(self.listeners, &shared)?;
-        let (callback, stream) = receive(&arrivals, timeout, interrupt)?;
+        let arrived = interrupt.receive(&arrivals, timeout)?;
+        let (callback, stream) = arrived.ok_or(Error::LoginTimedOut(timeout))?;
         Ok((callback, Responder { stream, shared, running }))
     }
 }
@@ -131,7 +132,7 @@ struct Shared {
     rule: IssuerRule,
     stage: Mutex<Stage>,
     /// Connections that have not sent a whole head yet, oldest first.
-    open: Mutex<VecDeque<(u64, TcpStream)>>,
+    open: Mutex<VecDeque<(u64, Option<TcpStream>)>>,
     is_closed: AtomicBool,
 }
 
@@ -148,14 +149,17 @@ impl Shared {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn open(&self) -> MutexGuard<'_, VecDeque<(u64, TcpStream)>> {
+    fn open(&self) -> MutexGuard<'_, VecDeque<(u64, Option<TcpStream>)>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One connection, one request.
     fn serve(&self, id: u64, mut stream: TcpStream) {
         let head = head::read(&mut stream, &self.authority, Instant::now() + HEAD_TIMEOUT);
-        self.forget(id);
+        // Hung up on to make room: its answer could not be sent, so it must not claim the login either.
+        if !self.forget(id) {
+            return;
+        }
         let page = match head {
             Ok(head) => match self.judge(&head, stream) {
                 Judged::Taken => return,
@@ -210,15 +214,17 @@ impl Shared {
         if open.len() >= MAX_CONNECTIONS
             && let Some((_, oldest)) = open.pop_front()
         {
-            let _ = oldest.shutdown(Shutdown::Both);
+            hang_up(oldest);
         }
-        if let Ok(stream) = stream.try_clone() {
-            open.push_back((id, stream));
-        }
+        open.push_back((id, stream.try_clone().ok()));
     }
 
-    fn forget(&self, id: u64) {
-        self.open().retain(|(other, _)| *other != id);
+    /// Whether the connection was still wanted.
+    fn forget(&self, id: u64) -> bool {
+        let mut open = self.open();
+        let before = open.len();
+        open.retain(|(other, _)| *other != id);
+        open.len() < before
     }
 }
 
@@ -254,15 +260,19 @@ impl Running {
                 let _ = acceptor.join();
             }
         }
-        for (_, stream) in self.shared.open().drain(..) {
-            let _ = stream.shutdown(Shutdown::Both);
-        }
+        self.shared.open().drain(..).for_each(|(_, stream)| hang_up(stream));
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+fn hang_up(stream: Option<TcpStream>) {
+    if let Some(stream) = stream {
+        let _ = stream.shutdown(Shutdown::Both);
     }
 }
 
@@ -281,20 +291,6 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
             }
             // Out of file descriptors and the like: let the others finish.
             Err(_) => thread::sleep(Duration::from_millis(10)),
-        }
-    }
-}
-
-fn receive<T>(arrivals: &Receiver<T>, timeout: Duration, interrupt: &Interrupt) -> Result<T> {
-    let deadline = Instant::now() + timeout;
-    loop {
-        interrupt.check()?;
-        let left = deadline.saturating_duration_since(Instant::now());
-        match arrivals.recv_timeout(left.min(INTERRUPT_POLL)) {
-            Ok(arrival) => return Ok(arrival),
-            Err(RecvTimeoutError::Timeout) if left.is_zero() => return Err(Error::LoginTimedOut(timeout)),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return Err(Error::NoLoopback("the listener ended".to_owned())),
         }
     }
 }

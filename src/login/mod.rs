@@ -63,6 +63,8 @@ pub struct ExpectedAccount {
     pub hint: Option<String>,
     /// The subject that signed in before.
     pub subject: Option<String>,
+    /// How that person is called in messages.
+    pub subject_name: Option<String>,
     /// The Workspace domain; `*` for any.
     pub hosted_domain: Option<String>,
 }
@@ -166,7 +168,7 @@ impl<'a> InstalledAppFlow<'a> {
         let provider = endpoint.provider;
         let rule = IssuerRule { issuer: provider.issuer.clone(), is_promised: provider.sends_iss };
         let (callback, responder) = server.wait(options.timeout, request.state(), rule, &options.interrupt)?;
-        let outcome = code_of(callback, &provider.issuer)
+        let outcome = code_of(callback, &provider.issuer, &provider.host())
             .and_then(|code| redeem(&endpoint, request, code, &options))
             .and_then(save);
         responder.finish(page(&outcome));
@@ -174,9 +176,15 @@ impl<'a> InstalledAppFlow<'a> {
     }
 }
 
-fn code_of(callback: Callback, issuer: &str) -> Result<Code> {
+const TROUBLE: [&str; 2] = ["server_error", "temporarily_unavailable"];
+
+fn code_of(callback: Callback, issuer: &str, host: &str) -> Result<Code> {
     match callback {
         Callback::Code(code) => Ok(code),
+        // The redirect's forms of 500 and 503 (RFC 6749 section 4.1.2.1).
+        Callback::Refused(refusal) if TROUBLE.contains(&refusal.error.as_str()) => {
+            Err(Error::ProviderTrouble { host: host.to_owned(), refusal })
+        }
         Callback::Refused(refusal) => Err(Error::Denied(refusal)),
         Callback::WrongIssuer(actual) => Err(Error::IssuerMismatch { expected: issuer.to_owned(), actual }),
     }
@@ -255,7 +263,7 @@ fn check_account(claims: &Claims, expected: &ExpectedAccount) -> Result<()> {
         return wrong(hint);
     }
     if expected.subject.as_deref().is_some_and(|subject| subject != claims.subject) {
-        return wrong("the account of this profile");
+        return wrong(expected.subject_name.as_deref().unwrap_or("the account that signed in before"));
     }
     match (expected.hosted_domain.as_deref(), claims.hosted_domain.as_deref()) {
         (None, _) | (Some("*"), Some(_)) => Ok(()),

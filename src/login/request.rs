@@ -29,6 +29,24 @@ pub struct RequestOptions {
     pub extra: Vec<(String, String)>,
 }
 
+impl RequestOptions {
+    /// Checks what was asked for, before anything is done about it.
+    ///
+    /// # Errors
+    /// [`Error::ScopeRefused`], or [`Error::OptionRefused`] for a parameter that is gauth's own.
+    pub fn check(&self) -> Result<()> {
+        if let Some(scope) = self.scopes.malformed() {
+            return Err(Error::ScopeRefused(scope.to_owned()));
+        }
+        match self.extra.iter().find(|(name, _)| OWN_PARAMETERS.contains(&name.as_str())) {
+            Some((name, _)) => {
+                Err(Error::OptionRefused(format!("the parameter {name:?} has an option of its own or is gauth's")))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 /// One request to one provider (B-4), not `Clone`: its verifier, state and nonce are for one answer (P-1, B-2).
 pub struct AuthorizationRequest {
     url: Url,
@@ -57,7 +75,7 @@ impl AuthorizationRequest {
         options: &RequestOptions,
     ) -> Result<AuthorizationRequest> {
         check_endpoint("authorization endpoint", &provider.authorization_endpoint)?;
-        check(options)?;
+        options.check()?;
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let (state, nonce) = (random(), random());
         let unusable = |_| Error::OptionRefused("the endpoints are no URLs".to_owned());
@@ -97,18 +115,6 @@ impl AuthorizationRequest {
     pub fn redeem(self, code: String, endpoint: &TokenEndpoint<'_>) -> Result<(TokenSet, String)> {
         let tokens = endpoint.exchange(code, self.verifier, &self.redirect_uri)?;
         Ok((tokens, self.nonce))
-    }
-}
-
-fn check(options: &RequestOptions) -> Result<()> {
-    if let Some(scope) = options.scopes.malformed() {
-        return Err(Error::ScopeRefused(scope.to_owned()));
-    }
-    match options.extra.iter().find(|(name, _)| OWN_PARAMETERS.contains(&name.as_str())) {
-        Some((name, _)) => {
-            Err(Error::OptionRefused(format!("the parameter {name:?} has an option of its own or is gauth's")))
-        }
-        None => Ok(()),
     }
 }
 

@@ -71,7 +71,9 @@ impl fmt::Debug for Client {
 /// Text against text: a URL parser would also accept `http://127.1:80/` or hide a user name.
 fn returns_to(registered: &str, redirect_uri: &str) -> bool {
     let loopback = LOOPBACK.iter().find_map(|host| Some((host, registered.strip_prefix(host)?)));
-    let Some((host, path)) = loopback else { return registered == redirect_uri };
+    let Some((host, path)) = loopback.filter(|(_, path)| !path.starts_with(':')) else {
+        return registered == redirect_uri; // a port of its own, or no loopback: to the letter
+    };
     let Some(rest) = redirect_uri.strip_prefix(host) else { return false };
     let Some(after_port) = without_port(rest) else { return false };
     match path {

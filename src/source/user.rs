@@ -1,7 +1,8 @@
 //! The signed-in person: cache, lock, cache again, refresh, save. The hot path.
 
 use crate::Scopes;
-use crate::accounts::{Credential, Profile};
+use crate::accounts::Profile;
+use crate::credential::Credential;
 use crate::error::{Error, Result};
 use crate::http::{Http, bad_answer};
 use crate::id_token::Unverified;
@@ -124,20 +125,19 @@ impl<'a> StoredUser<'a> {
         }
         self.vault.store(profile.store).check_space(&profile.item, ITEM_BYTES)?;
         match self.refresh(&profile, &credential, &wanted) {
-            Err(error @ Error::GrantEnded { .. }) => self.ended(&profile, &credential, &wanted, error),
+            Err(error @ Error::GrantEnded { .. }) => self.ended(&profile, &credential, error),
             refreshed => refreshed,
         }
     }
 
     /// A refused token that is no longer the stored one was only overtaken. Otherwise nothing is deleted: the reason is
     /// noted for `status`, and the cached token, dead as well, is dropped.
-    fn ended(&self, profile: &Profile, refused: &Credential, wanted: &Wanted, error: Error) -> Result<Attempt> {
+    fn ended(&self, profile: &Profile, refused: &Credential, error: Error) -> Result<Attempt> {
         let now = self.vault.profile(self.name)?;
         if self.credential(&now)?.refresh_token.secret() != refused.refresh_token.secret() {
             return Ok(Attempt::Overtaken(error));
         }
-        let _ = self.vault.cache.remove(&wanted.key);
-        let _ = self.vault.cache.remove(&profile.cache_key(&profile.scopes));
+        let _ = self.vault.cache.forget(&profile.generation);
         if let Error::GrantEnded { refusal, .. } = &error {
             let _ = self.vault.note(self.name, profile, |entry| entry.needs_login = Some(refusal.to_string()));
         }
@@ -172,7 +172,7 @@ impl<'a> StoredUser<'a> {
         check_account(profile, &tokens)?;
         let now = self.vault.profile(self.name)?;
         if now.generation != profile.generation {
-            return Ok(Attempt::Overtaken(Error::NoSuchProfile { profile: self.name.to_owned() }));
+            return Ok(Attempt::Overtaken(Error::NoSuchProfile { profile: self.name.to_owned(), others: Vec::new() }));
         }
         let fresh = wanted.fresh(&tokens, profile);
         self.save(profile, credential, wanted, tokens, fresh.as_ref().ok())?;

@@ -1,6 +1,6 @@
 //! The file store: one 0600 file for each secret in a 0700 folder. Only when asked for; plain text on disk.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
 use crate::files;
@@ -22,6 +22,15 @@ impl FileStore {
     fn path(&self, name: &str) -> PathBuf {
         self.dir.join(format!("{name}.json"))
     }
+
+    fn unavailable(&self, name: &str, cause: &io::Error) -> StoreError {
+        let cause = match cause.kind() {
+            ErrorKind::StorageFull => "the disk is full".to_owned(),
+            _ => cause.to_string(),
+        };
+        let reason = Unavailable::Failed(format!("{}: {cause}", self.path(name).display()));
+        StoreError::Unavailable { store: StoreKind::File, reason }
+    }
 }
 
 impl SecretStore for FileStore {
@@ -30,31 +39,27 @@ impl SecretStore for FileStore {
     }
 
     fn get(&self, name: &str) -> Result<Option<SecretBytes>, StoreError> {
-        files::check_private_dir(&self.dir).map_err(unavailable)?;
-        files::read_private(&self.path(name)).map(|found| found.map(SecretBytes::new)).map_err(unavailable)
+        files::check_private_dir(&self.dir).map_err(|cause| self.unavailable(name, &cause))?;
+        files::read_private(&self.path(name))
+            .map(|found| found.map(SecretBytes::new))
+            .map_err(|cause| self.unavailable(name, &cause))
     }
 
     fn set(&self, name: &str, secret: &SecretBytes) -> Result<(), StoreError> {
-        files::check_private_dir(&self.dir).map_err(unavailable)?;
-        files::replace(&self.path(name), secret.secret()).map_err(unavailable)
+        files::check_private_dir(&self.dir).map_err(|cause| self.unavailable(name, &cause))?;
+        files::replace(&self.path(name), secret.secret()).map_err(|cause| self.unavailable(name, &cause))
     }
 
     fn check_space(&self, name: &str, bytes: usize) -> Result<(), StoreError> {
         let probe = self.path(&format!(".{name}.space-test"));
-        files::replace(&probe, &vec![b' '; bytes]).and_then(|()| files::remove(&probe)).map_err(unavailable)
+        files::replace(&probe, &vec![b' '; bytes])
+            .and_then(|()| files::remove(&probe))
+            .map_err(|cause| self.unavailable(name, &cause))
     }
 
     fn delete(&self, name: &str) -> Result<(), StoreError> {
-        files::remove(&self.path(name)).map_err(unavailable)
+        files::remove(&self.path(name)).map_err(|cause| self.unavailable(name, &cause))
     }
-}
-
-fn unavailable(cause: std::io::Error) -> StoreError {
-    let reason = match cause.kind() {
-        ErrorKind::StorageFull => "the disk is full".to_owned(),
-        _ => cause.to_string(),
-    };
-    StoreError::Unavailable { store: StoreKind::File, reason: Unavailable::Failed(reason) }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use keyring::{CredentialStore, Entry, Error};
 
+use crate::interrupt::Interrupt;
 use crate::store::{SecretBytes, SecretStore, StoreError, StoreKind, Unavailable};
 
 /// The keyring of the person's session: Secret Service on Linux and the BSDs, Keychain on macOS, Credential Manager
@@ -15,8 +16,17 @@ use crate::store::{SecretBytes, SecretStore, StoreError, StoreKind, Unavailable}
 ///
 /// Every call runs on a thread of its own and is given up after [`LIMIT`]: a locked keyring can wait for its prompt
 /// for ever, and a frozen one never answers. A thread that was given up ends with the process.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct KeyringStore;
+#[derive(Clone, Debug, Default)]
+pub struct KeyringStore {
+    interrupt: Interrupt,
+}
+
+impl KeyringStore {
+    /// The person's keyring; `interrupt` ends waits for it.
+    pub fn new(interrupt: Interrupt) -> KeyringStore {
+        KeyringStore { interrupt }
+    }
+}
 
 impl SecretStore for KeyringStore {
     fn kind(&self) -> StoreKind {
@@ -25,7 +35,7 @@ impl SecretStore for KeyringStore {
 
     fn get(&self, name: &str) -> Result<Option<SecretBytes>, StoreError> {
         let name = name.to_owned();
-        limited(move || match entry(&name)?.get_secret() {
+        limited(&self.interrupt, move || match entry(&name)?.get_secret() {
             Ok(secret) => Ok(Some(SecretBytes::new(secret))),
             Err(Error::NoEntry) => Ok(None),
             Err(error) => Err(error),
@@ -34,24 +44,28 @@ impl SecretStore for KeyringStore {
 
     fn set(&self, name: &str, secret: &SecretBytes) -> Result<(), StoreError> {
         let (name, secret) = (name.to_owned(), SecretBytes::new(secret.secret().to_vec()));
-        limited(move || entry(&name)?.set_secret(secret.secret()))
+        limited(&self.interrupt, move || entry(&name)?.set_secret(secret.secret()))
     }
 
     fn delete(&self, name: &str) -> Result<(), StoreError> {
         let name = name.to_owned();
-        limited(move || match entry(&name)?.delete_credential() {
+        limited(&self.interrupt, move || match entry(&name)?.delete_credential() {
             Ok(()) | Err(Error::NoEntry) => Ok(()),
             Err(error) => Err(error),
         })
     }
 }
 
-fn limited<T: Send + 'static>(call: impl FnOnce() -> keyring::Result<T> + Send + 'static) -> Result<T, StoreError> {
+fn limited<T: Send + 'static>(
+    interrupt: &Interrupt,
+    call: impl FnOnce() -> keyring::Result<T> + Send + 'static,
+) -> Result<T, StoreError> {
     let (sender, answer) = mpsc::channel();
     thread::spawn(move || sender.send(call()));
-    match answer.recv_timeout(LIMIT) {
-        Ok(answered) => answered.map_err(|error| sorted(&error)),
-        Err(_) => Err(unavailable(Unavailable::TimedOut)),
+    match interrupt.receive(&answer, LIMIT) {
+        Ok(Some(answered)) => answered.map_err(|error| sorted(&error)),
+        Ok(None) => Err(unavailable(Unavailable::TimedOut)),
+        Err(_) => Err(unavailable(Unavailable::Interrupted)),
     }
 }
 
@@ -151,7 +165,7 @@ mod tests {
     #[test]
     fn a_call_that_never_answers_is_given_up() {
         let started = std::time::Instant::now();
-        let answer = limited::<()>(|| {
+        let answer = limited::<()>(&Interrupt::default(), || {
             loop {
                 thread::park();
             }

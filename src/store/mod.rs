@@ -88,11 +88,22 @@ impl StoreKind {
     }
 }
 
+impl StoreKind {
+    /// The store in a sentence.
+    pub fn place(self) -> &'static str {
+        match self {
+            StoreKind::Keyring => "keyring",
+            StoreKind::File => "file store",
+            StoreKind::Memory => "memory store",
+        }
+    }
+}
+
 /// Why a store gave no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// It cannot be used now; what it holds is untouched.
-    #[error("the {} cannot be used: {reason}", store.name())]
+    #[error("the {} cannot be used: {reason}", store.place())]
     Unavailable {
         /// Which store.
         store: StoreKind,
@@ -100,7 +111,7 @@ pub enum StoreError {
         reason: Unavailable,
     },
     /// It holds something that is not gauth's, or not whole.
-    #[error("the {} holds something unreadable for this profile: {problem}", store.name())]
+    #[error("the {} holds something unreadable for this profile: {problem}", store.place())]
     Corrupt {
         /// Which store.
         store: StoreKind,
@@ -121,6 +132,9 @@ pub enum Unavailable {
     /// It did not answer within the limit.
     #[error("it does not answer")]
     TimedOut,
+    /// The person did not want to wait for it.
+    #[error("the wait for it was interrupted")]
+    Interrupted,
     /// Anything else, in the system's words.
     #[error("{0}")]
     Failed(String),

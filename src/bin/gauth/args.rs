@@ -1,7 +1,5 @@
-//! The command line's words: every option, and every environment variable, is named here and nowhere else.
-#![allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+//! The command line's words: every option, what it takes, and how it is explained.
 
-use std::env;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,9 +9,10 @@ use gauth::StoreKind;
 
 /// Sign in to Google, or any OpenID provider, and use fresh access tokens.
 ///
-/// The refresh token is kept in the operating system's keyring; nothing long-lived is written to a file.
+/// The refresh token is kept in the operating system's keyring; nothing long-lived is written to a file, unless --store
+/// file asks for it. A variable in brackets stands in for an option that is not given.
 #[derive(Debug, Parser)]
-#[command(name = "gauth", version, propagate_version = true, max_term_width = 100, after_help = EXAMPLES)]
+#[command(name = "gauth", version, max_term_width = 100, after_help = EXAMPLES, arg_required_else_help = true)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -28,28 +27,29 @@ const EXAMPLES: &str = "Examples:
   gauth logout                                       end the grant and forget it";
 
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Everywhere")]
 pub struct Global {
-    /// The profile to use [default: the one set by `gauth use`, or else "default"]
-    #[arg(long, global = true, env = "GAUTH_PROFILE", value_name = "NAME", hide_env_values = true)]
+    /// The profile to use [default: the one set by `gauth use`, or else "default"] [env: GAUTH_PROFILE]
+    #[arg(long, global = true, value_name = "NAME")]
     pub profile: Option<String>,
     /// Colour in messages
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
     pub color: Color,
-    /// Say more on stderr (never a secret); twice for more still
+    /// Say on stderr what is asked of whom (never a secret)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Say nothing on stderr but errors
+    /// Say nothing on stderr but warnings and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Folder of the profile index [default: the system's place for configuration]
-    #[arg(long, global = true, env = "GAUTH_CONFIG_DIR", value_name = "DIR", hide_short_help = true)]
+    /// Folder of the profile index [default: the system's place for configuration] [env: GAUTH_CONFIG_DIR]
+    #[arg(long, global = true, value_name = "DIR", hide_short_help = true)]
     pub config_dir: Option<PathBuf>,
-    /// Folder in RAM for access tokens and locks [default: /run/user/UID]
-    #[arg(long, global = true, env = "GAUTH_RUNTIME_DIR", value_name = "DIR", hide_short_help = true)]
+    /// Folder in RAM for access tokens and locks [default: /run/user/UID] [env: GAUTH_RUNTIME_DIR]
+    #[arg(long, global = true, value_name = "DIR", hide_short_help = true)]
     pub runtime_dir: Option<PathBuf>,
-    /// Whether access tokens are kept in that folder; "off" keeps them only in the store
-    #[arg(long, global = true, env = "GAUTH_CACHE", value_enum, default_value_t = Switch::On, hide_short_help = true)]
-    pub cache: Switch,
+    /// Whether access tokens are kept in that folder; "off" keeps them only in the store [default: on] [env: GAUTH_CACHE]
+    #[arg(long, global = true, value_enum, value_name = "WHEN", hide_short_help = true)]
+    pub cache: Option<Switch>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -72,6 +72,8 @@ pub enum Command {
     /// Print a fresh access token
     Token(Token),
     /// List the profiles
+    ///
+    /// "*" marks the one that is used when none is named.
     #[command(after_help = "Example:\n  gauth list --json")]
     List(Json),
     /// Show one profile: who, what was granted, how long the token lives
@@ -99,50 +101,52 @@ pub enum Command {
   gauth login --issuer https://login.example.com --client-id my-client --profile work
   gauth login                     again, with the client that the profile remembers")]
 pub struct Login {
-    /// The client file from Google's console [default: the profile's client, or client_secrets.json in the config folder]
-    #[arg(long, env = "GAUTH_CLIENT_SECRETS", value_name = "FILE")]
+    /// A client file in the form of Google's console, also for another provider's client
+    /// [default: the profile's client, or client_secrets.json in the config folder] [env: GAUTH_CLIENT_SECRETS]
+    #[arg(long, value_name = "FILE")]
     pub client_secrets: Option<PathBuf>,
-    /// An OpenID provider, found by discovery
-    #[arg(long, env = "GAUTH_ISSUER", value_name = "URL")]
+    /// An OpenID provider, found by discovery [env: GAUTH_ISSUER]
+    #[arg(long, value_name = "URL")]
     pub issuer: Option<String>,
-    /// The client's id at that provider, for a client without a secret
-    #[arg(long, env = "GAUTH_CLIENT_ID", value_name = "ID", conflicts_with = "client_secrets", requires = "issuer")]
+    /// The client's id at that provider, for a client without a secret [env: GAUTH_CLIENT_ID]
+    #[arg(long, value_name = "ID", conflicts_with = "client_secrets")]
     pub client_id: Option<String>,
-    /// Ask for this scope as well as openid and email; Google's short names will do [repeatable]
-    #[arg(long, value_name = "SCOPE")]
+    /// Ask for this scope as well as openid and email; Google's short names will do. Without this option, signing in
+    /// again asks for what the profile has [repeatable]
+    #[arg(long, value_name = "SCOPE", value_parser = scope)]
     pub scope: Vec<String>,
     /// Ask for all that is granted already, and this scope [repeatable]
-    #[arg(long, value_name = "SCOPE")]
+    #[arg(long, value_name = "SCOPE", value_parser = scope)]
     pub add_scope: Vec<String>,
-    /// The account that is to sign in; any other is refused
-    #[arg(long, env = "GAUTH_LOGIN_HINT", value_name = "EMAIL")]
+    /// The account that is to sign in; any other is refused [env: GAUTH_LOGIN_HINT]
+    #[arg(long, value_name = "EMAIL")]
     pub login_hint: Option<String>,
-    /// The Workspace domain of the account; "*" for any
-    #[arg(long, env = "GAUTH_HOSTED_DOMAIN", value_name = "DOMAIN")]
+    /// The Workspace domain of the account; "*" for any [env: GAUTH_HOSTED_DOMAIN]
+    #[arg(long, value_name = "DOMAIN")]
     pub hosted_domain: Option<String>,
     /// What the provider's page is to ask: consent, select_account, none
-    #[arg(long, value_name = "PROMPT")]
+    #[arg(long, value_name = "PROMPT", overrides_with = "prompt")]
     pub prompt: Option<String>,
     /// A further parameter for the provider's page [repeatable]
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     pub auth_param: Vec<(String, String)>,
-    /// Print the address, open no browser
-    #[arg(long, env = "GAUTH_NO_BROWSER", value_parser = clap::builder::FalseyValueParser::new())]
+    /// Print the address, open no browser [env: GAUTH_NO_BROWSER]
+    #[arg(long)]
     pub no_browser: bool,
-    /// Open this browser instead of the default one
-    #[arg(long, env = "GAUTH_BROWSER", value_name = "PROGRAM", conflicts_with = "no_browser")]
+    /// Open this browser instead of the default one [env: GAUTH_BROWSER]
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "no_browser")]
     pub browser: Option<String>,
-    /// Listen on this port [default: a free one]
-    #[arg(long, env = "GAUTH_PORT", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    /// Listen on this port [default: a free one] [env: GAUTH_PORT]
+    #[arg(long, value_name = "PORT", value_parser = port)]
     pub port: Option<u16>,
-    /// Listen on this address, for containers; the browser still comes to 127.0.0.1
-    #[arg(long, env = "GAUTH_BIND", value_name = "ADDRESS", requires = "port")]
+    /// Listen on this address, for containers; needs --port, and the browser still comes to 127.0.0.1 [env: GAUTH_BIND]
+    #[arg(long, value_name = "ADDRESS")]
     pub bind: Option<IpAddr>,
-    /// How long to wait for the browser
-    #[arg(long, env = "GAUTH_TIMEOUT", value_name = "DURATION", default_value = "5m", value_parser = duration)]
-    pub timeout: Duration,
-    /// Where the refresh token is kept: "keyring", or "file" (plain text, mode 0600)
-    #[arg(long, env = "GAUTH_STORE", value_name = "STORE", value_parser = store)]
+    /// How long to wait for the browser [default: 5m] [env: GAUTH_TIMEOUT]
+    #[arg(long, value_name = "DURATION", value_parser = some_time)]
+    pub timeout: Option<Duration>,
+    /// Where the refresh token is kept: "keyring", or "file" (plain text, mode 0600) [default: keyring] [env: GAUTH_STORE]
+    #[arg(long, value_name = "STORE", value_parser = store, overrides_with = "store")]
     pub store: Option<StoreKind>,
     /// Print the outcome as JSON
     #[arg(long)]
@@ -155,19 +159,19 @@ pub struct Login {
   TOKEN=$(gauth token) || exit                          in a script
   gauth token --scope drive.readonly --min-ttl 30m")]
 pub struct Token {
-    /// Only these scopes, narrower than the grant [repeatable]
-    #[arg(long, value_name = "SCOPE")]
+    /// Only these scopes, narrower than the grant; exit code 4 if it does not cover them [repeatable]
+    #[arg(long, value_name = "SCOPE", value_parser = scope)]
     pub scope: Vec<String>,
     /// Life that the token must have left, or it is refreshed
-    /// [default: 5m, or half its life for one that never lives so long]
-    #[arg(long, env = "GAUTH_MIN_TTL", value_name = "DURATION", value_parser = duration)]
+    /// [default: 5m, or half its life for one that never lives so long] [env: GAUTH_MIN_TTL]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub min_ttl: Option<Duration>,
     /// Refresh even a token that is good
     #[arg(long)]
     pub force_refresh: bool,
-    /// The form of the answer
-    #[arg(long, env = "GAUTH_FORMAT", value_enum, default_value_t = Format::Token)]
-    pub format: Format,
+    /// The form of the answer [default: token] [env: GAUTH_FORMAT]
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
     /// The same as --format json
     #[arg(long, conflicts_with = "format")]
     pub json: bool,
@@ -212,8 +216,8 @@ pub struct Logout {
 
 #[derive(Clone, Debug, Args)]
 pub struct Demo {
-    /// Consent without a browser
-    #[arg(long, env = "GAUTH_NO_BROWSER", value_parser = clap::builder::FalseyValueParser::new())]
+    /// Consent without a browser [env: GAUTH_NO_BROWSER]
+    #[arg(long)]
     pub no_browser: bool,
 }
 
@@ -223,7 +227,7 @@ pub struct Sandbox {
     #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
     pub port: u16,
     /// Life of its access tokens
-    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = some_time)]
     pub token_ttl: Duration,
     /// Keep the refresh token the same on every refresh
     #[arg(long)]
@@ -236,81 +240,36 @@ pub struct Completions {
     pub shell: clap_complete::Shell,
 }
 
-/// What the environment says, besides the twins of options.
-#[derive(Clone, Debug, Default)]
-pub struct Environment {
-    pub home: Option<PathBuf>,
-    pub xdg_config_home: Option<PathBuf>,
-    pub ssl_cert_file: Option<PathBuf>,
-    pub https_proxy: Option<String>,
-    pub no_proxy: Option<String>,
-    pub no_color: bool,
-    pub term_is_dumb: bool,
-    /// `user@host` of this machine as an SSH client would name it, inside an SSH session.
-    pub ssh_destination: Option<String>,
-    pub has_display: bool,
-    pub has_browser: bool,
-}
-
-impl Environment {
-    pub fn read() -> Environment {
-        Environment {
-            home: home(),
-            xdg_config_home: path("XDG_CONFIG_HOME").filter(|path| path.is_absolute()),
-            ssl_cert_file: path("SSL_CERT_FILE"),
-            https_proxy: first(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]),
-            no_proxy: first(&["NO_PROXY", "no_proxy"]),
-            no_color: text("NO_COLOR").is_some(),
-            term_is_dumb: text("TERM").is_some_and(|term| term == "dumb"),
-            ssh_destination: ssh_destination(),
-            has_display: cfg!(any(windows, target_os = "macos"))
-                || first(&["DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME"]).is_some(),
-            has_browser: text("BROWSER").is_some(),
-        }
-    }
-}
-
-fn home() -> Option<PathBuf> {
-    #[allow(deprecated, reason = "right again since Rust 1.85; asks the system where the variable is missing")]
-    env::home_dir().filter(|home| home.is_absolute())
-}
-
-/// `SSH_CONNECTION` is "client-address client-port server-address server-port".
-fn ssh_destination() -> Option<String> {
-    let connection = text("SSH_CONNECTION")?;
-    let server = connection.split(' ').nth(2)?;
-    let user = first(&["USER", "LOGNAME"]);
-    Some(user.map_or(server.to_owned(), |user| format!("{user}@{server}")))
-}
-
-/// A variable that is set and not empty.
-fn text(name: &str) -> Option<String> {
-    env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-fn path(name: &str) -> Option<PathBuf> {
-    env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
-}
-
-fn first(names: &[&str]) -> Option<String> {
-    names.iter().find_map(|name| text(name))
-}
-
 /// `90s`, `5m`, `1h30m`, or plain seconds.
-fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse() {
         return Ok(Duration::from_secs(seconds));
     }
     humantime::parse_duration(text).map_err(|_| "write it as 90s, 5m or 1h".to_owned())
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+pub fn some_time(text: &str) -> Result<Duration, String> {
+    duration(text)
+        .and_then(|time| if time.is_zero() { Err("it must be more than nothing".to_owned()) } else { Ok(time) })
+}
+
+pub fn port(text: &str) -> Result<u16, String> {
+    let port = text.parse().ok().filter(|port| *port != 0);
+    port.ok_or_else(|| "it is a number from 1 to 65535".to_owned())
+}
+
+/// No scope has a comma, but people write lists with commas, and the provider's page would be the first to complain.
+pub fn scope(text: &str) -> Result<String, String> {
+    if text.contains(',') { Err("repeat the option for each scope".to_owned()) } else { Ok(text.to_owned()) }
+}
+
+pub fn pair(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write it as KEY=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
 /// Memory is for demos and tests, not for people.
-fn store(text: &str) -> Result<StoreKind, String> {
+pub fn store(text: &str) -> Result<StoreKind, String> {
     match text {
         "keyring" => Ok(StoreKind::Keyring),
         "file" => Ok(StoreKind::File),

@@ -7,7 +7,8 @@ use gauth::http::Observer;
 use gauth::store::memory::MemoryStore;
 use gauth::{Accounts, Cache, Clock, Error, Http, HttpOptions, Interrupt, Result, Vault};
 
-use crate::args::{Environment, Global, Switch};
+use crate::args::{Global, Switch};
+use crate::environment::Environment;
 use crate::ui::Ui;
 
 /// Built once in `main` from the options and the environment. Nothing is opened, created or connected yet.
@@ -34,7 +35,7 @@ impl Context {
             vault: Vault {
                 accounts: Accounts::new(config_dir),
                 cache: match (&runtime_dir, global.cache) {
-                    (Some(dir), Switch::On) => Cache::new(dir.join("gauth")),
+                    (Some(dir), None | Some(Switch::On)) => Cache::new(dir.join("gauth")),
                     _ => Cache::off(),
                 },
                 lock_dir: runtime_dir.map_or_else(|| fallback_lock_dir(&environment), |dir| dir.join("gauth")),

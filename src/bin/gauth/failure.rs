@@ -63,6 +63,9 @@ fn fact_and_causes(error: &Error) -> (String, Vec<String>) {
         Error::ClientRefused { host, refusal } => {
             split(&format!("{host} refused this OAuth client"), refusal.to_string())
         }
+        Error::ProviderTrouble { host, refusal } => {
+            split(&format!("{host} has trouble of its own"), refusal.to_string())
+        }
         Error::Refused { host, refusal } => split(&format!("{host} refused the request"), refusal.to_string()),
         Error::IdToken(cause) => split("the ID token is not valid", cause.to_string()),
         Error::Store(StoreError::Unavailable { store, reason }) => {
@@ -91,6 +94,8 @@ fn exit_code(error: &Error) -> u8 {
         | Error::ProfileName(_)
         | Error::ScopeRefused(_)
         | Error::OptionRefused(_)
+        | Error::NetworkSetup(_)
+        | Error::NoHome
         | Error::Index { .. }
         | Error::ClientRefused { .. }
         | Error::CertificateRefused { .. } => exit::CONFIGURATION,
@@ -101,9 +106,11 @@ fn exit_code(error: &Error) -> u8 {
         Error::Denied(_) | Error::LoginTimedOut(_) | Error::WrongAccount { .. } | Error::NoRefreshToken { .. } => {
             exit::REFUSED
         }
-        Error::Unreachable { .. } | Error::AnswerLost { .. } | Error::ServerFailed { .. } | Error::LockBusy(_) => {
-            exit::TRY_LATER
-        }
+        Error::Unreachable { .. }
+        | Error::AnswerLost { .. }
+        | Error::ServerFailed { .. }
+        | Error::ProviderTrouble { .. }
+        | Error::LockBusy(_) => exit::TRY_LATER,
         Error::Store(_) => exit::STORE,
         Error::BadAnswer { .. }
         | Error::Refused { .. }
@@ -118,69 +125,112 @@ fn exit_code(error: &Error) -> u8 {
 }
 
 fn hints(error: &Error, login: &str) -> Vec<String> {
-    let one = |hint: &str| vec![hint.to_owned()];
+    let all = |hints: &[&str]| hints.iter().map(|hint| (*hint).to_owned()).collect();
     match error {
-        Error::ClientFile { problem, .. } => one(client_file_hint(problem)),
-        Error::NoClient | Error::NoSuchProfile { .. } => vec![
-            format!("{login} --client-secrets client_secrets.json"),
-            "gauth demo, to see it work with nothing to configure".to_owned(),
-        ],
-        Error::IssuerRefused { .. } => one("write the issuer as the provider does, for example https://login.example.com"),
+        Error::ClientFile { problem, .. } => vec![client_file_hint(problem).to_owned()],
+        Error::NoClient => first_login(login),
+        Error::NoSuchProfile { others, .. } => no_such_profile(login, others),
+        Error::IssuerRefused { .. } => {
+            all(&["write the issuer as the provider does, for example https://login.example.com"])
+        }
         Error::Discovery { issuer, .. } => vec![
-            format!("open {}/.well-known/openid-configuration in a browser and use the issuer that it names", issuer.trim_end_matches('/')),
+            format!(
+                "open {}/.well-known/openid-configuration in a browser and use the issuer that it names",
+                issuer.trim_end_matches('/')
+            ),
             "use a client file with auth_uri and token_uri: --client-secrets FILE".to_owned(),
         ],
-        Error::EndpointRefused { .. } => one("use the provider's https addresses, as its documentation gives them"),
-        Error::EndpointsDisagree { .. } => one("download the client file again from the provider that you sign in to"),
-        Error::ProfileName(_) => one("use letters, digits, '.', '_', '-' and '@', starting with a letter or digit, for example --profile work"),
-        Error::ScopeRefused(_) => one("repeat the option for each scope: --scope drive.readonly --scope calendar"),
-        Error::OptionRefused(_) => one("gauth --help"),
+        Error::EndpointRefused { .. } => all(&["use the provider's https addresses, as its documentation gives them"]),
+        Error::EndpointsDisagree { .. } => {
+            all(&["download the client file again from the provider that you sign in to"])
+        }
+        Error::ProfileName(_) => all(&[
+            "use at most 64 letters, digits, '.', '_', '-' and '@', starting with a letter or digit, for example --profile work",
+        ]),
+        Error::ScopeRefused(_) => all(&["repeat the option for each scope: --scope drive.readonly --scope calendar"]),
+        Error::OptionRefused(_) => all(&["gauth login --help"]),
+        Error::NetworkSetup(_) => all(&["check the variables SSL_CERT_FILE and HTTPS_PROXY, or unset them"]),
+        Error::NoHome => all(&["name a folder: GAUTH_CONFIG_DIR=FOLDER"]),
         Error::Index { path, .. } => vec![
             format!("move {} away and sign in again; the refresh tokens stay in their store", path.display()),
             "if a newer gauth wrote it, use that one".to_owned(),
         ],
-        Error::ClientRefused { .. } => one("check in the provider's console that the client exists and is enabled, download its file again, and run gauth login --client-secrets FILE"),
-        Error::CertificateRefused { .. } => vec![
-            "behind a proxy that inspects TLS: SSL_CERT_FILE=FILE with the proxy's root certificates in PEM form".to_owned(),
-            "check this machine's clock".to_owned(),
-        ],
-        Error::NoStoredGrant { .. } | Error::GrantEnded { .. } => vec![login.to_owned()],
+        Error::ClientRefused { .. } => all(&[
+            "check in the provider's console that the client exists and is enabled, and download its file again: gauth login --client-secrets FILE",
+            "if the client has a secret, --client-id is not enough: put both into a file, in the form of Google's client_secrets.json",
+        ]),
+        Error::CertificateRefused { .. } => all(&[
+            "behind a proxy that inspects TLS, set SSL_CERT_FILE to a PEM file with the roots to trust; it takes the place of the system's",
+            "check this machine's clock",
+        ]),
+        Error::NoStoredGrant { .. } | Error::GrantEnded { .. } | Error::AccountChanged { .. } => all(&[login]),
         Error::ScopesNotGranted { missing } => {
             let adds: Vec<String> = missing.iter().map(|scope| format!("--add-scope {scope}")).collect();
             vec![format!("{login} {}", adds.join(" "))]
         }
         Error::Denied(refusal) => denied_hints(refusal, login),
-        Error::LoginTimedOut(_) => vec![
-            login.to_owned(),
-            "finish in the browser this time; --timeout 15m waits longer".to_owned(),
-            "if the provider's page showed an error such as redirect_uri_mismatch or invalid_client, the client is at fault: it must be of type Desktop app".to_owned(),
-        ],
-        Error::WrongAccount { .. } => vec![
-            format!("choose the other account on the provider's page: {login} --prompt select_account"),
-            "keep this account apart, under a profile of its own: gauth login --profile NAME --client-secrets FILE".to_owned(),
+        Error::LoginTimedOut(_) => {
+            all(&[login, "finish in the browser this time; --timeout 15m waits longer", PAGE_ERRORS])
+        }
+        Error::WrongAccount { expected, .. } => vec![
+            format!("{login} --prompt select_account"),
+            format!(
+                "choose {expected} on the provider's page, or keep the other account under a profile of its own: --profile NAME"
+            ),
         ],
         Error::NoRefreshToken { .. } => vec![
             format!("{login} --prompt consent --scope offline_access"),
             "allow the client refresh tokens (offline access) in the provider's console".to_owned(),
         ],
-        Error::Unreachable { .. } | Error::ServerFailed { .. } => one("check the connection (HTTPS_PROXY, if there is one) and run the command again; nothing was lost"),
+        Error::ProviderTrouble { .. } => all(&["run the command again in a while; nothing was lost"]),
+        Error::Unreachable { .. } | Error::ServerFailed { .. } => {
+            all(&["check the connection (HTTPS_PROXY, if there is one) and run the command again; nothing was lost"])
+        }
         Error::AnswerLost { .. } => vec![
             "run the command again".to_owned(),
             format!("if the provider had already replaced the refresh token, the next try says so; then: {login}"),
         ],
-        Error::LockBusy(_) => one("run the command again; if it stays so, end the other gauth process"),
+        Error::LockBusy(_) => all(&["run the command again; if it stays so, end the other gauth process"]),
         Error::Store(error) => store_hints(error, login),
-        Error::BadAnswer { .. } | Error::Refused { .. } => one("try again; if it stays so, the provider or something between is at fault: check the issuer and the proxy"),
-        Error::IdToken(_) => one("check this machine's clock and that the client belongs to this provider, then sign in again"),
-        Error::IssuerMismatch { .. } => one("sign in again, and close other sign-in pages first; if it stays so, check the issuer in the client's settings"),
-        Error::AccountChanged { .. } => vec![login.to_owned()],
+        Error::BadAnswer { .. } | Error::Refused { .. } => vec![
+            "try again; if it stays so, check the issuer and the proxy".to_owned(),
+            format!("sign in again: {login}"),
+        ],
+        Error::IdToken(_) => {
+            all(&["check this machine's clock and that the client belongs to this provider, then sign in again"])
+        }
+        Error::IssuerMismatch { .. } => all(&[
+            "sign in again, and close other sign-in pages first; if it stays so, check the issuer in the client's settings",
+        ]),
         Error::PortTaken { port, .. } => vec![
             "leave out --port, and a free one is chosen".to_owned(),
             format!("end the program that listens on port {port}"),
         ],
-        Error::NoLoopback(_) => one("bring the loopback interface up: ip link set lo up"),
-        Error::Io { path, .. } => vec![format!("check the folder of {} (its owner, its mode, free space) and run the command again", path.display())],
+        Error::NoLoopback(_) => all(&["bring the loopback interface up: ip link set lo up"]),
+        Error::Io { path, .. } => {
+            vec![format!("check {} and its folder (owner, mode, free space) and run the command again", path.display())]
+        }
         Error::Interrupted => Vec::new(),
+    }
+}
+
+fn first_login(login: &str) -> Vec<String> {
+    vec![
+        format!("{login} --client-secrets client_secrets.json"),
+        "see it work with nothing to configure: gauth demo".to_owned(),
+    ]
+}
+
+fn no_such_profile(login: &str, others: &[String]) -> Vec<String> {
+    match others {
+        [] => first_login(login),
+        [one] => vec![
+            format!("{login} --client-secrets client_secrets.json"),
+            format!("use the one that there is: gauth use {one}"),
+        ],
+        _ => {
+            vec![format!("{login} --client-secrets client_secrets.json"), "see which there are: gauth list".to_owned()]
+        }
     }
 }
 
@@ -193,17 +243,22 @@ fn client_file_hint(problem: &ClientFileProblem) -> &'static str {
     match problem {
         ClientFileProblem::Unreadable(_) => "name the downloaded file: --client-secrets FILE",
         ClientFileProblem::Empty | ClientFileProblem::Truncated | ClientFileProblem::NotJson => {
-            "download it again: console.cloud.google.com, APIs & Services, Credentials, OAuth 2.0 Client IDs, Download JSON"
+            "download it again: console.cloud.google.com, APIs & Services, Credentials, OAuth 2.0 Client IDs, Download JSON; if the console no longer offers the secret, add a new one to the client"
         }
         ClientFileProblem::OtherKind(_) => {
             "create one for people: console.cloud.google.com, APIs & Services, Credentials, Create credentials, OAuth client ID, Desktop app, Download JSON"
         }
-        ClientFileProblem::Member(_) => "compare it with client_secrets.example.json, or download it again",
+        ClientFileProblem::Member(_) => {
+            "it needs client_id, auth_uri and token_uri as text, in an object named installed or web; compare it with client_secrets.example.json, or download it again"
+        }
         ClientFileProblem::WebWithoutLoopback => {
             "create a client of type Desktop app, or register http://127.0.0.1:8085/ as a redirect URI of this one and download it again"
         }
     }
 }
+
+/// What Google shows only on its own page, so that nothing comes back here (G-22).
+const PAGE_ERRORS: &str = "if the provider's page showed an error: redirect_uri_mismatch or invalid_request, the client is not of type Desktop app; invalid_client or deleted_client, create it anew; access_denied or 403, add the account under Audience, Test users; org_internal, use an account of the organization; admin_policy_enforced, ask its administrator; disallowed_useragent, open the address in an ordinary browser; access_not_configured, enable the API. All of it is at console.cloud.google.com, Google Auth Platform";
 
 fn denied_hints(refusal: &Refusal, login: &str) -> Vec<String> {
     let one = |hint: &str| vec![hint.to_owned()];
@@ -215,9 +270,13 @@ fn denied_hints(refusal: &Refusal, login: &str) -> Vec<String> {
         "access_not_configured" => {
             one("enable the API in the client's project: console.cloud.google.com, APIs & Services")
         }
+        "invalid_scope" => one("check the names of the scopes: the provider does not know one of them, or not for this client"),
+        "login_required" | "interaction_required" | "consent_required" | "account_selection_required" => {
+            one("the provider has to show its page: leave out --prompt none")
+        }
         _ => vec![
-            format!("allow the access on the page this time: {login}"),
-            "if the page does not offer it, ask whoever runs the client to add you as a test user".to_owned(),
+            login.to_owned(),
+            "allow the access on the page this time; if the page does not offer it, ask whoever runs the client to add you as a test user".to_owned(),
         ],
     }
 }
@@ -236,11 +295,12 @@ fn unlock_hint(reason: &Unavailable) -> &'static str {
         return "unlock the keychain and run the command again: security unlock-keychain";
     }
     match reason {
+        // Without printf the daemon would take the line end as part of the password.
         Unavailable::Absent => {
-            "start and unlock a keyring in this session: dbus-run-session -- sh -c 'gnome-keyring-daemon --unlock --components=secrets && exec $SHELL'"
+            "start and unlock a keyring for a shell, and run the command there: dbus-run-session -- bash -c 'read -rsp \"Keyring password: \" p && printf %s \"$p\" | gnome-keyring-daemon --unlock --components=secrets && exec bash'"
         }
         _ => {
-            "unlock the keyring (sign in to the desktop, open its keyring program, or gnome-keyring-daemon --unlock) and run the command again"
+            "unlock the keyring (sign in to the desktop, or open its keyring program) and run the command again; without a desktop: read -rsp 'Keyring password: ' p; printf %s \"$p\" | gnome-keyring-daemon --unlock --components=secrets"
         }
     }
 }

@@ -3,21 +3,20 @@
 mod args;
 mod commands;
 mod context;
+mod environment;
 mod failure;
 mod ui;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use crate::args::{Cli, Environment};
 use crate::context::Context;
+use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::ui::Ui;
 
 fn main() -> ExitCode {
     keep_memory_private();
-    let cli = match Cli::try_parse() {
+    let cli = match environment::parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
@@ -32,7 +31,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli, environment: Environment) -> Result<ExitCode, Failure> {
+fn run(cli: args::Cli, environment: Environment) -> Result<ExitCode, Failure> {
     let context = Context::new(&cli.global, environment).map_err(|error| Failure::of(&error, "default"))?;
     commands::run(&context, cli.command)
 }

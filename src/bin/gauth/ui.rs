@@ -6,7 +6,8 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::args::{Color, Environment, Global};
+use crate::args::{Color, Global};
+use crate::environment::Environment;
 use crate::failure::Failure;
 
 /// How to talk to the person.
@@ -146,9 +147,14 @@ pub fn clean(text: &str) -> String {
 }
 
 fn escape(c: char) -> String {
-    let is_hidden = matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}'
-        | '\u{061C}' | '\u{00AD}' | '\u{180E}' | '\u{E0000}'..='\u{E007F}');
-    if c.is_control() || is_hidden { c.escape_default().to_string() } else { c.to_string() }
+    if is_hidden(c) { c.escape_default().to_string() } else { c.to_string() }
+}
+
+/// Control characters, bidirectional and zero-width marks.
+pub fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}'
+            | '\u{061C}' | '\u{00AD}' | '\u{180E}' | '\u{E0000}'..='\u{E007F}')
 }
 
 const LONGEST: usize = 2048;

@@ -38,10 +38,10 @@ fn story(context: &Context, options: &Demo) -> Result<String> {
     let profile = &done.kept.profile;
     step(&format!("signed in as {}; the ID token's signature and claims are right", ui.bold(profile.account())));
     step(&format!("the refresh token is {}", place(store)));
-    let first = fresh(context, false)?;
+    let (first, life) = fresh(context, false)?;
     check(sandbox.is_active(&first), "the first access token works")?;
-    step(&format!("an access token, good for {}, without asking the provider again", ago(3600)));
-    let second = fresh(context, true)?;
+    step(&format!("an access token, good for {}, without asking the provider again", ago(life)));
+    let (second, _) = fresh(context, true)?;
     check(first != second && sandbox.is_active(&second), "the second access token works and is another one")?;
     step("refreshed: a new access token, and a new refresh token in place of the old one");
     logout(context, profile)?;
@@ -157,10 +157,10 @@ fn place(store: StoreKind) -> &'static str {
     }
 }
 
-fn fresh(context: &Context, force: bool) -> Result<String> {
+fn fresh(context: &Context, force: bool) -> Result<(String, u64)> {
     let request = TokenRequest { force, ..TokenRequest::default() };
     let served = StoredUser::new(&context.vault, &context.http, NAME).token(&request)?;
-    Ok(served.token.access_token.secret().clone())
+    Ok((served.token.access_token.secret().clone(), served.token.expires_in(context.vault.clock.now())))
 }
 
 fn logout(context: &Context, profile: &Profile) -> Result<()> {
@@ -173,7 +173,8 @@ fn logout(context: &Context, profile: &Profile) -> Result<()> {
 
 /// The demo is a proof: a step that did not do what it says ends it.
 fn check(is_true: bool, claim: &str) -> Result<()> {
-    if is_true { Ok(()) } else { Err(Error::OptionRefused(format!("the demo found that this is not so: {claim}"))) }
+    let problem = || format!("the demo found that this is not so: {claim}");
+    if is_true { Ok(()) } else { Err(Error::BadAnswer { host: "the sandbox".to_owned(), problem: problem() }) }
 }
 
 fn no_folder(cause: io::Error) -> Error {

@@ -1,6 +1,7 @@
 //! `gauth login`: one sign-in, from the client file to the kept grant. Where flow and store meet.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use gauth::accounts::Profile;
 use gauth::error::Refusal;
@@ -16,39 +17,18 @@ use crate::commands::logout::revoke_grant;
 use crate::commands::registration::{self, Registration};
 use crate::commands::{answer_json, on, rfc3339};
 use crate::context::Context;
+use crate::environment::typed;
 use crate::failure::{Failure, login_line};
 use crate::ui::clean;
 
 pub fn run(context: &Context, options: &Login) -> std::result::Result<(), Failure> {
     let name = context.profile_name().map_err(on("default"))?;
-    let line = line(&name, options);
+    let line = typed();
     let done = login(context, options, &name, &line).and_then(|done| {
         end_replaced(context, &name, &done)?;
         Ok(done)
     });
     report(context, options, &name, &done.map_err(|error| Failure::with_login(&error, &line))?)
-}
-
-/// This command as hints are to show it: with the client that was named, so that it works when followed literally.
-fn line(name: &str, options: &Login) -> String {
-    let named = [
-        ("--client-secrets", options.client_secrets.as_ref().map(|path| path.display().to_string())),
-        ("--issuer", options.issuer.clone()),
-        ("--client-id", options.client_id.clone()),
-    ];
-    let named =
-        named.into_iter().filter_map(|(option, value)| value.map(|value| format!(" {option} {}", quoted(&value))));
-    login_line(name) + &named.collect::<String>()
-}
-
-/// For a POSIX shell, where it needs quotes.
-fn quoted(text: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "/._-:@%+=,~".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', "'\\''"))
-    }
 }
 
 fn login(context: &Context, options: &Login, name: &str, line: &str) -> Result<Done> {
@@ -87,6 +67,7 @@ pub fn sign_in(
     options: LoginOptions,
     show: impl FnOnce(&InstalledAppFlow<'_>) -> Result<()>,
 ) -> Result<Done> {
+    options.request.check()?;
     context.vault.check_writable(request.name, request.store)?;
     let registration = request.registration;
     let endpoint = TokenEndpoint {
@@ -138,9 +119,10 @@ impl Request<'_> {
             account: ExpectedAccount {
                 hint: options.login_hint.clone(),
                 subject: before.map(|old| old.subject.clone()),
+                subject_name: before.map(|old| old.account().to_owned()),
                 hosted_domain: options.hosted_domain.clone(),
             },
-            timeout: options.timeout,
+            timeout: options.timeout.unwrap_or(Duration::from_secs(300)),
             interrupt,
         }
     }
@@ -183,10 +165,10 @@ fn show(context: &Context, options: &Login, request: &Request<'_>, flow: &Instal
     write_address(context, flow.url().as_str());
     ui.say("");
     let environment = &context.environment;
-    if let Some(destination) = environment.ssh_destination.as_deref().filter(|_| !environment.has_display) {
+    if environment.is_ssh || !(environment.has_display || environment.has_browser) {
         let port = flow.port();
-        ui.say("The browser is on another machine? Run this there first, and leave it running:");
-        ui.say(&format!("  ssh -L {port}:127.0.0.1:{port} {}", clean(destination)));
+        ui.say("Is the browser on another machine? Run this there first, and leave it running:");
+        ui.say(&format!("  ssh -L {port}:127.0.0.1:{port} {}", clean(&environment.ssh_destination)));
     }
     match browser(context, options).open(flow.url())? {
         Opening::Failed(cause) => ui.warn(&format!("no browser could be opened ({cause}); open the address yourself")),
@@ -251,8 +233,12 @@ fn signed_in_page(request: &Request<'_>, done: &Done) -> Page {
     })
 }
 
-/// First letter upper-case, full stop.
+/// First letter upper-case, unless the first word is an address or a command; full stop.
 fn sentence(text: &str) -> String {
+    let first_word = text.split(' ').next().unwrap_or_default();
+    if first_word.contains(['@', '.', ':', '`']) {
+        return format!("{text}.");
+    }
     let mut chars = text.chars();
     let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{}.", chars.as_str())
@@ -262,7 +248,9 @@ fn sentence(text: &str) -> String {
 /// both for one grant, and RFC 7009 section 2.1 leaves that to them.
 fn end_replaced(context: &Context, name: &str, done: &Done) -> Result<()> {
     if let Some(error) = &done.kept.left_behind {
-        context.ui.warn(&format!("the grant that this login replaces is still in its store, and lives on: {error}"));
+        context.ui.warn(&format!(
+            "the grant that this login replaces could not be read, so it lives on at the provider: {error}"
+        ));
     }
     let Some((old, credential)) = &done.kept.replaced else { return Ok(()) };
     let new = &done.kept.profile;

@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
-use gauth::accounts::{Credential, Profile};
+use gauth::accounts::Profile;
+use gauth::credential::Credential;
 use gauth::{Error, TokenEndpoint};
 
 use crate::args::Logout;
 use crate::commands::on;
 use crate::context::Context;
-use crate::failure::{Failure, exit};
+use crate::failure::Failure;
 
 pub fn run(context: &Context, options: &Logout) -> Result<ExitCode, Failure> {
     context.hold_signals();
@@ -36,29 +37,46 @@ fn end(context: &Context, name: &str, is_local_only: bool) -> Result<u8, Failure
     let ui = context.ui;
     let _lock = context.vault.lock(name).map_err(on(name))?;
     let profile = context.vault.profile(name).map_err(on(name))?;
-    let revoked = if is_local_only { Ok(false) } else { revoke(context, name, &profile) };
-    if let Err(error @ Error::Store(_)) = revoked {
-        return Err(Failure::of(&error, name)); // locked: nothing is lost, and the grant can still be revoked later
+    let ended = if is_local_only { Ok(Ended::NotAsked) } else { revoke(context, name, &profile) };
+    if let Err(error @ Error::Store(_)) = ended {
+        return Err(store_failure(&error, name)); // nothing is lost, and the grant can still be revoked later
     }
     context.vault.forget(name, &profile).map_err(on(name))?;
     ui.say(&format!("{} signed out of profile {}", ui.good("✓"), ui.bold(name)));
-    match revoked {
-        Ok(true) => ui.say(&ended_text(&profile)),
-        Ok(false) if is_local_only => ui.say(&format!("the grant lives on at {}", profile.provider.host())),
-        Ok(false) => ui.warn(&format!(
-            "{} offers no revocation: the grant lives on there; end it in your account's settings",
-            profile.provider.host()
+    let host = profile.provider.host();
+    match ended {
+        Ok(Ended::Yes) => ui.say(&ended_text(&profile)),
+        Ok(Ended::NotAsked) => ui.say(&format!("the grant lives on at {host}")),
+        Ok(Ended::NoToken) => ui.warn(&format!(
+            "no refresh token was kept here, so {host} could not be asked to end the grant; {ELSEWHERE}"
         )),
+        Ok(Ended::NoEndpoint) => {
+            ui.warn(&format!("{host} offers no revocation, so the grant lives on there; {ELSEWHERE}"))
+        }
         Err(error) => {
-            ui.warn(&format!(
-                "the grant lives on at {}, which could not be asked to end it: {error}",
-                profile.provider.host()
-            ));
-            ui.say("end it in the account's settings, under third-party access");
-            return Ok(Failure::of(&error, name).code.max(exit::FAILED));
+            ui.warn(&format!("the grant lives on at {host}, which could not be asked to end it: {error}"));
+            ui.say(ELSEWHERE);
+            return Ok(Failure::of(&error, name).code);
         }
     }
     Ok(0)
+}
+
+/// What became of the grant.
+enum Ended {
+    Yes,
+    NotAsked,
+    NoToken,
+    NoEndpoint,
+}
+
+/// Nobody who signs out wants to hear how to sign in.
+fn store_failure(error: &Error, name: &str) -> Failure {
+    let named = if name == "default" { String::new() } else { format!(" --profile {name}") };
+    let mut failure = Failure::of(error, name);
+    failure.hints.retain(|hint| !hint.contains("gauth login"));
+    failure.hints.push(format!("forget it here and let the grant live on: gauth logout{named} --local-only"));
+    failure
 }
 
 /// Google ends everything that this project was ever granted by this account (G-35).
@@ -72,10 +90,10 @@ fn ended_text(profile: &Profile) -> String {
     }
 }
 
-fn revoke(context: &Context, name: &str, profile: &Profile) -> gauth::Result<bool> {
-    let Some(credential) = context.vault.credential(profile)? else { return Ok(false) };
+fn revoke(context: &Context, name: &str, profile: &Profile) -> gauth::Result<Ended> {
+    let Some(credential) = context.vault.credential(profile)? else { return Ok(Ended::NoToken) };
     let _waiting = context.ui.waiting(&format!("waiting for {} to end the grant of {name}", profile.provider.host()));
-    revoke_grant(context, profile, &credential)
+    Ok(if revoke_grant(context, profile, &credential)? { Ended::Yes } else { Ended::NoEndpoint })
 }
 
 /// Ends one grant at its provider; also for the old one that a new login replaces.
@@ -89,3 +107,5 @@ pub fn revoke_grant(context: &Context, profile: &Profile, credential: &Credentia
     };
     endpoint.revoke(&credential.refresh_token)
 }
+
+const ELSEWHERE: &str = "end it in the account's settings, under third-party access";

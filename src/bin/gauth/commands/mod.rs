@@ -19,6 +19,7 @@ use gauth::Error;
 use crate::args::Command;
 use crate::context::Context;
 use crate::failure::{Failure, exit};
+use crate::ui::is_hidden;
 
 /// Runs a command. A failure while the interrupt flag is set is the interrupt.
 pub fn run(context: &Context, command: Command) -> Result<ExitCode, Failure> {
@@ -28,7 +29,9 @@ pub fn run(context: &Context, command: Command) -> Result<ExitCode, Failure> {
         Command::List(options) => list::run(context, &options),
         Command::Status(options) => status::run(context, &options),
         Command::Use(options) => switch::run(context, &options),
-        Command::Logout(options) => return logout::run(context, &options),
+        Command::Logout(options) => {
+            return logout::run(context, &options).map_err(|failure| or_interrupt(context, failure));
+        }
         Command::Demo(options) => demo::run(context, &options),
         Command::Sandbox(options) => sandbox::run(context, &options),
         Command::Completions(options) => completions::run(context, &options),
@@ -36,8 +39,12 @@ pub fn run(context: &Context, command: Command) -> Result<ExitCode, Failure> {
     match outcome {
         Ok(()) if context.interrupt.is_set() => Ok(ExitCode::from(exit::INTERRUPTED)),
         Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(failure) => Err(failure),
+        Err(failure) => Err(or_interrupt(context, failure)),
     }
+}
+
+fn or_interrupt(context: &Context, failure: Failure) -> Failure {
+    if context.interrupt.is_set() { Failure::of(&Error::Interrupted, "default") } else { failure }
 }
 
 /// For `map_err`: what a library error means for a person working with this profile.
@@ -58,7 +65,15 @@ fn ago(seconds: u64) -> String {
 
 /// One JSON value and a newline.
 fn answer_json(context: &Context, value: &serde_json::Value) -> Result<(), Failure> {
-    context.ui.answer(&value.to_string())
+    context.ui.answer(&value.to_string().chars().map(json_escape).collect::<String>())
+}
+
+/// JSON leaves C1 controls and invisible marks as they are; outside of strings there are none (L-16).
+fn json_escape(c: char) -> String {
+    if !is_hidden(c) {
+        return c.to_string();
+    }
+    c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect()
 }
 
 /// The last second that RFC 3339 can write.

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use gauth::accounts::{Credential, Profile};
+use gauth::accounts::Profile;
 use gauth::client::{ClientKind, LoopbackRedirect};
+use gauth::credential::Credential;
 use gauth::{Client, ClientFile, Error, Provider, Result};
 
 use crate::args::Login;
@@ -27,8 +28,7 @@ pub fn settle(context: &Context, options: &Login, old: Option<&Profile>) -> Resu
     match (&options.client_secrets, &options.issuer, &options.client_id) {
         (Some(path), issuer, _) => of_file(context, path, issuer.as_deref()),
         (None, Some(issuer), Some(client_id)) => of_issuer(context, issuer, client_id),
-        (None, Some(_), None) => Err(Error::OptionRefused("--issuer needs --client-id or --client-secrets".to_owned())),
-        (None, None, _) => match old {
+        (None, _, _) => match old {
             Some(old) => remembered(context, old),
             None if in_config_dir.exists() => of_file(context, &in_config_dir, None),
             None => Err(Error::NoClient),

@@ -38,6 +38,7 @@ fn lines(context: &Context, name: &str, profile: &Profile, token: Option<&FreshT
         None if !context.vault.cache.is_on() => {
             format!("kept in the {}, which is not opened for this", profile.store.name())
         }
+        None if profile.needs_login.is_some() => "none".to_owned(),
         None => "none kept; the next gauth token gets one".to_owned(),
     };
     let grant = match &profile.needs_login {

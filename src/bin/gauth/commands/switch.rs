@@ -19,7 +19,9 @@ pub fn run(context: &Context, options: &Use) -> Result<(), Failure> {
                 index.default = Some(name.clone());
                 Ok(())
             }
-            false => Err(Error::NoSuchProfile { profile: name.clone() }),
+            false => {
+                Err(Error::NoSuchProfile { profile: name.clone(), others: index.profiles.keys().cloned().collect() })
+            }
         })
         .map_err(on(name))?;
     context.ui.say(&format!("commands without --profile now use {}", context.ui.bold(name)));

@@ -17,7 +17,9 @@ pub fn run(context: &Context, options: &Token) -> Result<(), Failure> {
         let left = served.token.expires_in(context.vault.clock.now());
         context.ui.warn(&format!("no fresher token: {error}; this one lives {left} s more"));
     }
-    print(context, &name, &served.token, if options.json { Format::Json } else { options.format })
+    warn_of_short_life(context, options, &served.token);
+    let format = if options.json { Format::Json } else { options.format.unwrap_or(Format::Token) };
+    print(context, &name, &served.token, format)
 }
 
 /// Warm: no thread, no lock, no client. Only when that will not do are signals held and the provider asked.
@@ -31,6 +33,14 @@ fn obtain(context: &Context, name: &str, request: &TokenRequest) -> Result<Serve
     context.hold_signals();
     let _waiting = context.ui.waiting("waiting for a fresh token");
     user.renew(request, glance).map_err(on(name))
+}
+
+/// Asking for more life than the provider ever gives means a refresh on every call.
+fn warn_of_short_life(context: &Context, options: &Token, token: &FreshToken) {
+    let life = token.expires_at.saturating_sub(token.issued_at);
+    if let Some(min_ttl) = options.min_ttl.map(|min_ttl| min_ttl.as_secs()).filter(|min_ttl| *min_ttl > life) {
+        context.ui.warn(&format!("--min-ttl {min_ttl}s cannot be met: this provider's tokens live {life} s"));
+    }
 }
 
 fn request(context: &Context, name: &str, options: &Token) -> Result<TokenRequest, Failure> {
