@@ -104,15 +104,15 @@ impl Http {
 
     /// Sends a request; a transient failure is tried again (at most [`TRIES`] times in all).
     fn send(&self, request: &HttpRequest, max_bytes: u64) -> Result<HttpResponse> {
-        let mut delay = FIRST_DELAY;
+        let (started, mut delay) = (Instant::now(), FIRST_DELAY);
         for _ in 1..TRIES {
             let error = match self.send_once(request, max_bytes) {
                 Err(error) => error,
                 answered => return answered,
             };
             match wait_before_retry(&error, delay) {
-                Some(wait) => self.options.interrupt.sleep(wait)?,
-                None => return Err(error),
+                Some(wait) if started.elapsed() + wait < RETRY_WITHIN => self.options.interrupt.sleep(wait)?,
+                _ => return Err(error),
             }
             delay *= 2;
         }
@@ -342,6 +342,8 @@ const TOTAL_TIMEOUT: Duration = Duration::from_secs(15);
 const GRACE: Duration = Duration::from_secs(1);
 const TRIES: u32 = 3;
 const FIRST_DELAY: Duration = Duration::from_millis(500);
+/// No try begins later than this: with the last one's own limit, the whole ends within a lock's patience.
+const RETRY_WITHIN: Duration = Duration::from_secs(8);
 /// A person waits this long for a token, not longer.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(5);
 

@@ -46,6 +46,13 @@ def wait_for(condition, what, seconds=20):
     return value
 
 
+def http(method, url, **more):
+    """One request straight to this machine, whatever proxy the tester's session names."""
+    with requests.Session() as session:
+        session.trust_env = False
+        return session.request(method, url, timeout=5, **more)
+
+
 def in_background(*command, **more):
     """Starts a process that ends with this one."""
     return subprocess.Popen(["setpriv", "--pdeathsig", "TERM", "--", *command], **more)
@@ -71,7 +78,7 @@ class Provider:
     # what it saw and handed out
 
     def _admin(self, method, path, **more):
-        answer = requests.request(method, self.info["admin"] + path, timeout=5, **more)
+        answer = http(method, self.info["admin"] + path, **more)
         answer.raise_for_status()
         return answer.json()
 
@@ -100,12 +107,11 @@ class Provider:
     # what the tokens are worth to it
 
     def userinfo(self, access_token):
-        return requests.get(self.issuer + "/me", headers={"Authorization": "Bearer " + access_token},
-                            timeout=5, verify=self.verify)
+        return http("GET", self.issuer + "/me", headers={"Authorization": "Bearer " + access_token}, verify=self.verify)
 
     def is_active(self, token):
         client = self.client()
-        answer = requests.post(self.issuer + "/token/introspection", timeout=5, verify=self.verify, data={
+        answer = http("POST", self.issuer + "/token/introspection", verify=self.verify, data={
             "client_id": client["client_id"], "client_secret": client["client_secret"], "token": token})
         answer.raise_for_status()
         return answer.json()["active"]
@@ -218,13 +224,12 @@ class Running:
     def __init__(self, person, args, process):
         self.person, self.args, self.process = person, args, process
         self.begun = time.monotonic()
-        self.collected = {}
-        self.readers = [threading.Thread(target=self._read, args=(n,), daemon=True) for n in ("stdout", "stderr")]
+        self.collected = {"stdout": "", "stderr": ""}
+        self.readers = [threading.Thread(target=self._read, args=(n,), daemon=True) for n in self.collected]
         for reader in self.readers:
             reader.start()
 
     def _read(self, name):
-        self.collected[name] = ""
         for line in getattr(self.process, name):
             self.collected[name] += line
 
@@ -234,6 +239,12 @@ class Running:
 
     def is_over(self):
         return self.process.poll() is not None
+
+    def wait_until_it_says(self, words):
+        def said():
+            assert not self.is_over(), self.end()
+            return words in self.collected["stderr"]
+        wait_for(said, "%r on stderr" % words)
 
     def interrupt(self):
         self.process.send_signal(signal.SIGINT)
@@ -262,6 +273,7 @@ class Person:
         self.home, self.runtime, self.desk = (pathlib.Path(folder) / n for n in ("home", "run", "desk"))
         for path in (self.home, self.runtime, self.desk):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.running = []
         self.mark = uuid.uuid4().hex  # to know the processes that this person started
         self.log = OUTPUT / "logs" / (name + ".txt")
         self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -276,7 +288,8 @@ class Person:
     def start(self, *args, wrapper=(), **env):
         process = subprocess.Popen([*wrapper, GAUTH, *args], env=self.env(**env), cwd=self.home, text=True,
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        return Running(self, args, process)
+        self.running.append(Running(self, args, process))
+        return self.running[-1]
 
     def gauth(self, *args, seconds=60, **env):
         return self.start(*args, **env).end(seconds)
@@ -329,6 +342,10 @@ class Person:
         return (self.desk / "browser.args").exists() or bool(self.started_processes())
 
     def leave(self):
+        for running in self.running:
+            if not running.is_over():  # a test that failed half way
+                running.process.kill()
+                running.process.wait()
         with contextlib.suppress(AssertionError):  # a browser puts its profile away first
             wait_for(lambda: not self.started_processes(), "the browser's end", 5)
         for pid in self.started_processes():
@@ -354,35 +371,30 @@ def processes():
     return [int(os.path.basename(path)) for path in glob.glob("/proc/[0-9]*")]
 
 
-def _proc(pid, name):
+def proc(pid, name):
     try:
         return pathlib.Path("/proc/%d/%s" % (pid, name)).read_bytes()
     except OSError:  # gone, or not ours to read
         return b""
 
 
-environment = functools.partial(_proc, name="environ")
-arguments = functools.partial(_proc, name="cmdline")
+environment = functools.partial(proc, name="environ")
+arguments = functools.partial(proc, name="cmdline")
 
 
-def sockets_of(pid):
+def listening():
+    """The TCP addresses that this user's processes listen on, as (address, port).
+
+    Not by process: gauth lets nobody but root look at its open files (requirements L-19).
+    """
     found = set()
-    for fd in glob.glob("/proc/%d/fd/*" % pid):
-        with contextlib.suppress(OSError):
-            found.update(re.findall(r"socket:\[(\d+)\]", os.readlink(fd)))
-    return found
-
-
-def listening(pid):
-    """The TCP addresses that a process listens on, as (address, port)."""
-    own, found = sockets_of(pid), []
     for family, table in ((socket.AF_INET, "tcp"), (socket.AF_INET6, "tcp6")):
         for line in pathlib.Path("/proc/net/" + table).read_text().splitlines()[1:]:
             fields = line.split()
-            if fields[3] == "0A" and fields[9] in own:
+            if fields[3] == "0A" and int(fields[7]) == os.getuid():
                 address, port = fields[1].split(":")
                 words = [int(address[i:i + 8], 16).to_bytes(4, sys.byteorder) for i in range(0, len(address), 8)]
-                found.append((socket.inet_ntop(family, b"".join(words)), int(port, 16)))
+                found.add((socket.inet_ntop(family, b"".join(words)), int(port, 16)))
     return found
 
 
@@ -393,13 +405,21 @@ def is_refused(address, port):
         return client.connect_ex((address, port)) != 0
 
 
+def printed_redirect_uri(done):
+    """The redirect URI in the address that a login printed."""
+    found = re.search(r"[?&]redirect_uri=([^&\s]+)", done.err)
+    assert found, "no address to open: %r" % done
+    return urllib.parse.urlsplit(urllib.parse.unquote(found.group(1)))
+
+
 def waiting_login(person, provider, *args, **env):
     """A login whose browser stays on the sign-in page. Also gives the parameters of its authorization request."""
+    earlier = len(provider.seen("authorization"))
     running = person.start("login", "--client-secrets", provider.client_secrets, *args, BROWSER_ACTION="leave-login", **env)
 
     def asked():
         assert not running.is_over(), running.end()
-        return provider.seen("authorization")
+        return provider.seen("authorization")[earlier:]
     return running, wait_for(asked, "the authorization request")[-1]["params"]
 
 

@@ -5,7 +5,6 @@ import socket
 
 import parts
 import pytest
-import requests
 
 PORT = "50123"  # one of the two that its client is registered with
 
@@ -20,8 +19,8 @@ def glewlwyd(request):
 
 def introspect(glewlwyd, token):
     client = json.loads(pathlib.Path(glewlwyd["client_secrets"]).read_text())["installed"]
-    answer = requests.post(client["token_uri"].replace("/token", "/introspect"), data={"token": token},
-                           auth=(client["client_id"], client["client_secret"]), timeout=5)
+    answer = parts.http("POST", client["token_uri"].replace("/token", "/introspect"), data={"token": token},
+                        auth=(client["client_id"], client["client_secret"]))
     answer.raise_for_status()
     return answer.json()["active"]
 

@@ -16,7 +16,8 @@ def test_the_own_authority_is_trusted_when_it_is_named(person):
 
 
 @pytest.mark.parametrize("certificate, authority", [
-    ("server", None), ("wrong-host", CA), ("expired", CA), ("self-signed", CA)])
+    ("server", None), ("wrong-host", CA), ("expired", CA), ("self-signed", CA)],
+    ids=["unknown-authority", "wrong-host", "expired", "self-signed"])
 def test_a_certificate_that_does_not_hold_ends_the_login_before_anything_is_sent(person, certificate, authority):
     with parts.https_provider(certificate) as provider:
         done = person.login(provider, SSL_CERT_FILE=authority)

@@ -153,14 +153,37 @@ def test_a_keyring_that_fails_half_way_through_a_refresh_loses_no_grant_that_sta
     assert provider.userinfo(person.token("--force-refresh")).status_code == 200
 
 
+def rotation_during(person, provider, trouble):
+    """A refresh whose new refresh token the keyring would not take. The old one is spent by then."""
+    parts.assert_store_said_no(refresh_while(person, provider, trouble), limit=7.5)
+    newest = provider.issued("refresh_token")[-1]
+    assert provider.is_active(newest)
+    assert not any(newest in path.read_text(errors="replace") for path in person.files()), "a refresh token in clear"
+    return newest
+
+
 @pytest.mark.parametrize("trouble", TROUBLE)
 def test_a_keyring_that_fails_half_way_through_a_rotation_loses_no_grant(person, provider, trouble):
     person.signs_in(provider)
-    parts.assert_store_said_no(refresh_while(person, provider, trouble), limit=7.5)
+    files = person.files()
+    newest = rotation_during(person, provider, trouble)
 
     person.session.do(TROUBLE[trouble])
     assert provider.userinfo(person.token()).status_code == 200
     assert provider.userinfo(person.token("--force-refresh")).status_code == 200
+    assert provider.refreshes()[-1]["params"]["refresh_token"] == newest
+    assert person.files() == files, "something was left behind"
+
+
+def test_a_logout_after_a_rotation_that_could_not_be_stored_revokes_the_new_token_and_leaves_nothing(person, provider):
+    person.signs_in(provider)
+    newest = rotation_during(person, provider, "lock")
+    person.session.do("unlock")
+    assert person.gauth("logout").code == 0
+    assert not provider.is_active(newest)
+    assert person.session.items() == []
+    left = [path.name for path in person.files() if path.suffix != ".lock"]  # locks are never deleted
+    assert left == ["profiles.toml"]
 
 
 @pytest.mark.parametrize("trouble", TROUBLE)

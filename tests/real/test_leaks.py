@@ -1,5 +1,10 @@
 """Every secret that the provider gave away, and those that gauth made: looked for where none may be."""
 import contextlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
 import threading
 import urllib.parse
 
@@ -38,9 +43,12 @@ def watched(person, *args, **env):
     running = person.start(*args, **env)
     watch = Watch(person, running)
     done = running.end()
-    texts = watch.texts()
-    assert any("HOME=%s" % person.home in text for text in texts.values()), "nothing was watched"
-    return done, texts
+    return done, watch.texts()
+
+
+def assert_was_watched(texts):
+    """A command that asks no provider may be over before the first look; the others are not."""
+    assert any(parts.GAUTH in text for text in texts.values()), "nothing was watched"
 
 
 def forms(secret):
@@ -78,6 +86,8 @@ def test_no_secret_is_in_stderr_files_arguments_or_environments(person, provider
         files.update({path: files.get(path, "") + path.read_bytes().decode(errors="replace") for path in person.files()})
         runs.append(watched(person, "-v", "logout"))
     assert [done.code for done, _ in runs] == [0] * 6, runs
+    for number in (0, 1, 3):  # those that asked the slow token endpoint
+        assert_was_watched(runs[number][1])
     files.update({path: files.get(path, "") + path.read_bytes().decode(errors="replace") for path in person.files()})
     secrets = secrets_so_far(provider, provider.client(client))
 
@@ -109,16 +119,41 @@ def test_no_secret_is_in_stderr_files_arguments_or_environments(person, provider
 def test_no_secret_is_in_the_message_of_a_refresh_that_failed(person, provider, trouble, code):
     person.signs_in(provider)
     provider.fault(**trouble)
-    done, _ = watched(person, "-v", "token", "--force-refresh")
+    done = person.gauth("-v", "token", "--force-refresh")
     assert done.code not in (0, 130) and done.code == (code or done.code) and done.out == "", done
     assert_absent(secrets_so_far(provider, provider.client()), done.err, "stderr")
 
 
 def test_the_watch_would_see_a_secret(person, provider):
-    """The hunt itself: a planted value is found in the environment and in the arguments."""
+    """The hunt itself: a planted value is found in the arguments of gauth and in the environment of its child."""
     provider.fault("slow", ms=400)
-    person.signs_in(provider)
-    provider.fault("slow", ms=400)
-    _, texts = watched(person, "token", "--force-refresh", TESTBED_CANARY="the-planted-value")
+    done, texts = watched(person, "login", "--client-secrets", provider.client_secrets, "--login-hint", parts.ALICE,
+                          TESTBED_CANARY="the-planted-value")
+    assert done.code == 0, done
+    assert any("--login-hint\0" + parts.ALICE in text for text in texts.values())
     assert any("the-planted-value" in text for text in texts.values())
-    assert any("--force-refresh" in text for text in texts.values())
+
+
+def test_nobody_but_root_may_look_into_a_running_gauth():
+    """Requirements L-19: not dumpable, so its memory and its environment are closed even to the same user.
+
+    Root may look into anything, so as root it is somebody else's gauth that is looked at.
+    """
+    user = os.getuid() or 65534
+    other = [] if os.getuid() else ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        program = shutil.copy(parts.GAUTH, folder)
+        running = subprocess.Popen([*other, program, "sandbox"], env=parts.PLAIN, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            def is_closed():
+                assert running.poll() is None, "gauth sandbox ended with %s" % running.returncode
+                status = parts.proc(running.pid, "status").decode()
+                return (parts.arguments(running.pid).startswith(program.encode())
+                        and re.search(r"(?m)^Uid:\s+%d\b" % user, status)
+                        and os.stat("/proc/%d/mem" % running.pid).st_uid == 0)
+            parts.wait_for(is_closed, "a gauth that is closed to its own user", 5)
+        finally:
+            running.kill()
+            running.wait()

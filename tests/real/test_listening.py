@@ -22,9 +22,10 @@ def ask(params, path, method="GET", **headers):
 
 
 def test_a_waiting_login_listens_on_loopback_only_and_nothing_listens_after_ctrl_c(person, provider):
-    running, _ = parts.waiting_login(person, provider)
-    addresses = parts.listening(running.pid)
-    assert addresses
+    before = parts.listening()
+    running, params = parts.waiting_login(person, provider)
+    addresses = parts.listening() - before
+    assert urllib.parse.urlsplit(params["redirect_uri"]).port in [port for _, port in addresses]
     assert all(ipaddress.ip_address(address).is_loopback for address, _ in addresses), addresses
     assert not any(parts.is_refused(*address) for address in addresses)
 
@@ -38,23 +39,22 @@ def test_a_waiting_login_listens_on_loopback_only_and_nothing_listens_after_ctrl
 
 
 def test_the_port_is_closed_after_a_login_that_worked_and_after_one_that_timed_out(person, provider):
-    person.signs_in(provider)
-    worked = provider.seen("authorization")[-1]["params"]["redirect_uri"]
-    person.forget_browser()
+    worked = parts.printed_redirect_uri(person.signs_in(provider))
     done = person.login(provider, "--timeout", "1s", BROWSER_ACTION="leave-login")
     assert (done.code, done.out) == (5, ""), done
-    timed_out = provider.seen("authorization")[-1]["params"]["redirect_uri"]
-    assert worked != timed_out
-    for uri in map(urllib.parse.urlsplit, (worked, timed_out)):
+    timed_out = parts.printed_redirect_uri(done)
+    assert worked.port != timed_out.port
+    for uri in (worked, timed_out):
         assert parts.is_refused(uri.hostname, uri.port), uri
 
 
-def test_a_finished_command_listens_nowhere_and_token_never_does(person, provider):
+def test_token_listens_nowhere(person, provider):
     person.signs_in(provider)
     provider.fault("slow", ms=1000)
+    before = parts.listening()
     running = person.start("token", "--force-refresh")
     parts.wait_for(provider.refreshes, "the refresh request")
-    assert parts.listening(running.pid) == []
+    assert parts.listening() <= before
     assert running.end().code == 0
 
 
@@ -85,8 +85,8 @@ def test_every_answer_has_the_strict_headers_and_no_stranger_ends_the_login(pers
     assert not running.is_over()
     assert provider.seen("token") == []
 
-    last = ask(params, path + "?error=access_denied&error_description=%3Cscript%3Ealert(1)%3C/script%3E"
-               "&state=%s&iss=%s" % (state, urllib.parse.quote(provider.issuer, safe="")))
+    last = ask(params, path + "?" + urllib.parse.urlencode({
+        "error": "access_denied", "error_description": "<script>alert(1)</script>", "state": state, "iss": provider.issuer}))
     parts.assert_strict_headers(last)
     assert "<script" not in last["text"].lower() and state not in last["text"]
     assert running.end(10).code == 5
@@ -108,6 +108,16 @@ def test_a_callback_with_a_forged_state_leaves_the_login_waiting(person, provide
     assert (done.code, done.out) == (5, ""), done
     assert person.browser()["status"] == 400
     assert provider.seen("token") == []
+
+
+@pytest.mark.parametrize("where", [{"BROWSER": None, "DISPLAY": None}, {"SSH_CONNECTION": "192.0.2.7 50022 192.0.2.9 22"}],
+                         ids=["no-display", "ssh"])
+def test_a_person_whose_browser_is_elsewhere_gets_the_line_that_forwards_the_port(person, provider, where):
+    done = person.login(provider, "--no-browser", "--timeout", "1s", **where)
+    assert done.code == 5, done
+    port = parts.printed_redirect_uri(done).port
+    assert "ssh -L %d:127.0.0.1:%d " % (port, port) in done.err, done
+    assert not person.started_a_browser()
 
 
 def test_pages_need_nothing_from_elsewhere(person, provider):
