@@ -107,6 +107,7 @@ fn notice_text(status: u16) -> (&'static str, &'static str) {
 
 /// The template with its `{{name}}` places filled, in one pass: a value is never read as a template.
 fn fill(template: &str, values: &[(&str, &str)]) -> String {
+    let template = template.replacen("{{style}}", STYLE, 1);
     let mut pieces = template.split("{{");
     let mut page = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
@@ -157,6 +158,7 @@ fn sha256(text: &str) -> String {
     STANDARD.encode(Sha256::digest(text))
 }
 
+const STYLE: &str = include_str!("../../templates/page.css");
 const SUCCESS: &str = include_str!("../../templates/success.html");
 const FAILURE: &str = include_str!("../../templates/failure.html");
 const NOTICE: &str = include_str!("../../templates/notice.html");

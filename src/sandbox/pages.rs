@@ -122,11 +122,13 @@ fn join(parts: impl Iterator<Item = Html>) -> Html {
 /// The template with each `{{name}}` replaced, in one pass.
 fn fill(template: &str, values: &[(&str, &Html)]) -> String {
     let value_of = |name| values.iter().find(|(known, _)| *known == name).map_or("", |(_, Html(value))| value);
+    let template = template.replacen("{{style}}", STYLE, 1);
     let mut pieces = template.split("{{");
     let start = pieces.next().unwrap_or_default().to_owned();
     pieces.filter_map(|piece| piece.split_once("}}")).fold(start, |page, (name, rest)| page + value_of(name) + rest)
 }
 
+const STYLE: &str = include_str!("../../templates/sandbox.css");
 const SIGN_IN: &str = include_str!("../../templates/sandbox_sign_in.html");
 const CONSENT: &str = include_str!("../../templates/sandbox_consent.html");
 const PROBLEM: &str = include_str!("../../templates/sandbox_problem.html");

@@ -36,6 +36,6 @@ def test_a_refresh_token_is_not_sent_to_a_server_whose_certificate_expired(perso
     before = person.session.items()
     with parts.https_provider("expired", PORT=port) as provider:
         done = person.gauth("token", "--force-refresh", SSL_CERT_FILE=CA)
-        assert (done.code, done.out) == (6, ""), done
+        assert done.code in (3, 6) and done.out == "", done
         assert provider.seen("token") == []
     assert person.session.items() == before

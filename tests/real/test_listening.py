@@ -22,20 +22,31 @@ def ask(params, path, method="GET", **headers):
 
 
 def test_a_waiting_login_listens_on_loopback_only_and_nothing_listens_after_ctrl_c(person, provider):
-    before = parts.listening()
     running, params = parts.waiting_login(person, provider)
-    addresses = parts.listening() - before
-    assert urllib.parse.urlsplit(params["redirect_uri"]).port in [port for _, port in addresses]
-    assert all(ipaddress.ip_address(address).is_loopback for address, _ in addresses), addresses
-    assert not any(parts.is_refused(*address) for address in addresses)
+    uri = urllib.parse.urlsplit(params["redirect_uri"])
+    assert parts.listening(uri.port) == [uri.hostname]
+    assert ipaddress.ip_address(uri.hostname).is_loopback
+    assert not parts.is_refused(uri.hostname, uri.port)
 
     running.interrupt()
     done = running.end(5)
     assert (done.code, done.out) == (130, ""), done
-    assert all(parts.is_refused(*address) for address in addresses)
+    assert parts.listening(uri.port) == []
+    assert parts.is_refused(uri.hostname, uri.port)
     assert person.session.items() == []
     assert person.profiles() == []
     assert provider.seen("token") == []
+
+
+def test_a_login_binds_one_loopback_port_and_token_and_logout_bind_none(person, provider):
+    _, calls = parts.traced(person, "bind,listen", "login", "--client-secrets", provider.client_secrets)
+    own = [line for line in calls if "execve(" not in line and "AF_UNIX" not in line and "AF_NETLINK" not in line]
+    binds, listens = [[line for line in own if name in line] for name in (" bind(", " listen(")]
+    assert len(binds) == len(listens) == 1, own
+    assert '"127.0.0.1"' in binds[0] or '"::1"' in binds[0], binds
+    for command in (("token", "--force-refresh"), ("logout",)):
+        _, calls = parts.traced(person, "bind,listen", *command)
+        assert [line for line in calls if "listen(" in line or "AF_INET" in line] == []
 
 
 def test_the_port_is_closed_after_a_login_that_worked_and_after_one_that_timed_out(person, provider):
@@ -46,16 +57,6 @@ def test_the_port_is_closed_after_a_login_that_worked_and_after_one_that_timed_o
     assert worked.port != timed_out.port
     for uri in (worked, timed_out):
         assert parts.is_refused(uri.hostname, uri.port), uri
-
-
-def test_token_listens_nowhere(person, provider):
-    person.signs_in(provider)
-    provider.fault("slow", ms=1000)
-    before = parts.listening()
-    running = person.start("token", "--force-refresh")
-    parts.wait_for(provider.refreshes, "the refresh request")
-    assert parts.listening() <= before
-    assert running.end().code == 0
 
 
 def test_every_answer_has_the_strict_headers_and_no_stranger_ends_the_login(person, provider):

@@ -10,29 +10,26 @@ WRITING = re.compile(r"O_(WRONLY|RDWR|CREAT|TRUNC|APPEND|TMPFILE)")
 LOCKING = re.compile(r"F_(OFD_)?SETLKW?\b")
 
 
-def not_warm(person, tmp_path, *args):
-    """The system calls of a command that have no place on the warm path."""
-    trace = tmp_path / "trace"
-    done = person.start(*args, wrapper=("strace", "-f", "-qq", "-o", str(trace), "-e", "trace=" + TRACED)).end()
-    assert done.code == 0, done
-    calls = [(m.group(1), line) for line in trace.read_text().splitlines() if (m := re.match(r"\d+ +(\w+)\(", line))]
-    assert "execve" in dict(calls), "nothing was traced"
+def not_warm(person, *args):
+    """How a command ended, and its system calls that have no place on the warm path."""
+    done, lines = parts.traced(person, TRACED, *args)
+    calls = [(re.match(r"\d+ +(\w+)\(", line).group(1), line) for line in lines]
     return done, [line for name, line in calls
                   if name not in HARMLESS or WRITING.search(line) or LOCKING.search(line)]
 
 
-def test_a_warm_token_connects_to_nothing_locks_nothing_writes_nothing_and_starts_no_thread(person, provider, tmp_path):
+def test_a_warm_token_connects_to_nothing_locks_nothing_writes_nothing_and_starts_no_thread(person, provider):
     person.signs_in(provider)
     token = person.token()
 
-    _, cold = not_warm(person, tmp_path, "token", "--force-refresh")  # the trace does see such things
+    _, cold = not_warm(person, "token", "--force-refresh")  # the trace does see such things
     for expected in ("socket(", "connect(", "clone", "O_CREAT"):
         assert any(expected in line for line in cold), "a refresh without %s?" % expected
     assert any("flock(" in line or LOCKING.search(line) for line in cold)
 
     before = provider._admin("GET", "/counters")
     for args in (("token",), ("token", "--min-ttl", "10m"), ("token", "--format", "json"), ("token", "--format", "header")):
-        done, warm = not_warm(person, tmp_path, *args)
+        done, warm = not_warm(person, *args)
         assert warm == [], "\n".join(warm)
         assert token not in done.out and provider.issued("access_token")[-1] in done.out
     assert provider._admin("GET", "/counters") == before
