@@ -69,9 +69,9 @@ impl LoopbackServer {
         format!("http://{}{}", self.authority, self.path)
     }
 
-    /// The port.
-    pub fn port(&self) -> u16 {
-        self.listeners[0].local_addr().map_or(0, |address| address.port())
+    /// Host and port of the redirect URI.
+    pub fn authority(&self) -> &str {
+        &self.authority
     }
 
     /// Waits for the one callback with the right state. Everything else is turned away meanwhile.

@@ -125,9 +125,9 @@ impl<'a> InstalledAppFlow<'a> {
         self.request.url()
     }
 
-    /// The local port, for an `ssh -L` line.
-    pub fn port(&self) -> u16 {
-        self.server.port()
+    /// The address and port that the browser comes back to, for an `ssh -L` line: `127.0.0.1:PORT` or `[::1]:PORT`.
+    pub fn authority(&self) -> &str {
+        self.server.authority()
     }
 
     /// [`InstalledAppFlow::complete_with`] with the built-in pages, naming `program`.

@@ -166,9 +166,8 @@ fn show(context: &Context, options: &Login, request: &Request<'_>, flow: &Instal
     ui.say("");
     let environment = &context.environment;
     if environment.is_ssh || !(environment.has_display || environment.has_browser) {
-        let port = flow.port();
         ui.say("Is the browser on another machine? Run this there first, and leave it running:");
-        ui.say(&format!("  ssh -L {port}:127.0.0.1:{port} {}", clean(&environment.ssh_destination)));
+        ui.say(&format!("  {} {}", forwarding(flow.authority()), clean(&environment.ssh_destination)));
     }
     match browser(context, options).open(flow.url())? {
         Opening::Failed(cause) => ui.warn(&format!("no browser could be opened ({cause}); open the address yourself")),
@@ -176,6 +175,15 @@ fn show(context: &Context, options: &Login, request: &Request<'_>, flow: &Instal
         Opening::Started | Opening::NotWanted => {}
     }
     Ok(())
+}
+
+/// The same port on the other machine leads here; brackets are quoted, since some shells read them as a pattern.
+fn forwarding(authority: &str) -> String {
+    match authority.rsplit_once(':') {
+        Some((host, _)) if host.starts_with('[') => format!("ssh -L '{authority}:{authority}'"),
+        Some((_, port)) => format!("ssh -L {port}:{authority}"),
+        None => format!("ssh -L {authority}"),
+    }
 }
 
 /// The address is the one thing that even `--quiet` must show: without it nobody can sign in.
@@ -325,4 +333,23 @@ fn report(context: &Context, options: &Login, name: &str, done: &Done) -> std::r
 fn again(name: &str, missing: &Scopes) -> String {
     let adds: Vec<String> = missing.iter().map(|scope| format!(" --add-scope {}", clean(scope))).collect();
     format!("{}{}", login_line(name), adds.concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_forwarding_line_leads_to_the_family_that_is_listened_on() {
+        assert_eq!(forwarding("127.0.0.1:4711"), "ssh -L 4711:127.0.0.1:4711");
+        assert_eq!(forwarding("[::1]:4711"), "ssh -L '[::1]:4711:[::1]:4711'");
+    }
+
+    #[test]
+    fn a_sentence_leaves_addresses_and_commands_as_they_are() {
+        assert_eq!(sentence("the keyring is locked"), "The keyring is locked.");
+        assert_eq!(sentence("bob@example.test signed in"), "bob@example.test signed in.");
+        assert_eq!(marked("gauth login --profile work"), "run `gauth login --profile work`");
+        assert_eq!(marked("sign in again: gauth login"), "sign in again: `gauth login`");
+    }
 }
