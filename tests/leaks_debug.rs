@@ -159,7 +159,10 @@ fn the_listener_and_the_answer_that_it_holds_open() {
     let mut shown = Shown::default();
     let server = LoopbackServer::bind(&ListenOptions::default()).expect("a port");
     shown.add(&server);
-    let (port, state) = (server.port(), CsrfToken::new(PLANTED.to_owned()));
+    let (port, state) = (
+        server.authority().rsplit(':').next().and_then(|port| port.parse::<u16>().ok()).expect("a port"),
+        CsrfToken::new(PLANTED.to_owned()),
+    );
     let browser = thread::spawn(move || {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
         let head = format!("GET /?code={PLANTED}&state={PLANTED} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n");
