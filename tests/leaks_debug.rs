@@ -164,8 +164,8 @@ fn the_listener_and_the_answer_that_it_holds_open() {
         CsrfToken::new(PLANTED.to_owned()),
     );
     let browser = thread::spawn(move || {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
-        let head = format!("GET /?code={PLANTED}&state={PLANTED} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n");
+        let mut stream = TcpStream::connect(&authority).expect("a connection");
+        let head = format!("GET /?code={PLANTED}&state={PLANTED} HTTP/1.1\r\nHost: {authority}\r\n\r\n");
         stream.write_all(head.as_bytes()).expect("sent");
         let _ = stream.read_to_end(&mut Vec::new());
     });
