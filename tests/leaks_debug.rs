@@ -159,6 +159,109 @@ fn the_listener_and_the_answer_that_it_holds_open() {
     let mut shown = Shown::default();
     let server = LoopbackServer::bind(&ListenOptions::default()).expect("a port");
     shown.add(&server);
+    let (authority, state) = (server.authority().to_owned(), CsrfToken::new(PLANTED.to_owned()));
+    let browser = thread::spawn(move || Visit::to(&answer));
+    let signed_in = flow.complete("a test", Ok).expect("a login");
+    let _ = browser.join().expect("a browser");
+    signed_in
+}
+
+#[test]
+fn a_login_and_all_that_is_kept_of_it() {
+    let (sandbox, env, mut shown) = (sandbox(), TestEnv::new(), Shown::default());
+    let file = ClientFile::parse(&sandbox.client_secrets_json(CLIENT)).expect("a client file");
+    let (http, clock) = (Http::default(), Clock::system());
+    let provider = Provider::of_client_file(&file, &http).expect("a provider");
+    let endpoint = TokenEndpoint { provider: &provider, client: &file.client, http: &http, clock: &clock };
+    let signed_in = sign_in(endpoint, &sandbox, &mut shown);
+    shown.add(&file);
+    shown.add(&file.client);
+    shown.add(&signed_in);
+    shown.add(&signed_in.tokens);
+    shown.add(&signed_in.claims);
+
+    let vault = vault(&env, clock.clone());
+    let new = NewLogin {
+        provider: &provider,
+        client: &file.client,
+        project_id: None,
+        client_file: None,
+        redirect: None,
+        store: StoreKind::Memory,
+    };
+    shown.add(&new);
+    shown.add(&vault.keep("default", &new, signed_in).expect("kept"));
+    let second = sign_in(endpoint, &sandbox, &mut shown);
+    let kept = vault.keep("default", &new, second).expect("kept again");
+    assert!(kept.replaced.is_some(), "with the old credential in it");
+    shown.add(&kept);
+    shown.add(&kept.profile);
+    shown.add(&Credential::load(&*vault.memory, &kept.profile).expect("read").expect("found"));
+    shown.add(&vault.accounts.load().expect("an index"));
+    shown.add(&vault);
+    shown.add(&http);
+
+    let user = StoredUser::new(&vault, &http, "default");
+    shown.add(&user);
+    shown.add(&user.glance(&TokenRequest::default()).expect("a look"));
+    shown.add(&user.glance(&TokenRequest { force: true, ..TokenRequest::default() }).expect("a look"));
+    let served = user.token(&TokenRequest { force: true, ..TokenRequest::default() }).expect("a token");
+    shown.add(&served.token);
+    shown.add(&served);
+
+    let secrets = Secrets::of(&sandbox);
+    secrets.assert_has(&[Kind::AccessToken, Kind::RefreshToken, Kind::IdToken, Kind::Code, Kind::CodeVerifier]);
+    secrets.assert_has(&[Kind::State, Kind::Nonce, Kind::ClientSecret]);
+    shown.assert_clean(&secrets);
+}
+
+#[test]
+fn the_words_of_the_protocol() {
+    let (sandbox, mut shown) = (sandbox(), Shown::default());
+    let env = signed_in(&sandbox); // for an ID token to read
+    let file = ClientFile::parse(&sandbox.client_secrets_json(CLIENT)).expect("a client file");
+    let provider = Provider::of_client_file(&file, &Http::default()).expect("a provider");
+    let asked =
+        AuthorizationRequest::new(&provider, &file.client, "http://127.0.0.1:1/", &LoginOptions::default().request);
+    let asked = asked.expect("a request");
+    sandbox.approve(asked.url().as_str(), ALICE);
+    shown.add(&asked);
+
+    let rule = IssuerRule { issuer: provider.issuer.clone(), is_promised: false };
+    let state = CsrfToken::new(PLANTED.to_owned());
+    shown.add(&state);
+    shown.add(&callback::parse(&format!("/?code={PLANTED}&state={PLANTED}"), "/", &state, &rule));
+    shown.add(&callback::parse("/?code=x&state=y", "/", &state, &rule));
+
+    let issued = sandbox.issued().into_iter().find(|issued| issued.value.matches('.').count() == 2);
+    let id_token = IdToken::new(issued.expect("an ID token").value);
+    let unverified = Unverified::read(&id_token).expect("readable");
+    let access_token = oauth2::AccessToken::new(PLANTED.to_owned());
+    shown.add(&id_token);
+    shown.add(&unverified);
+    let expected = Expected {
+        issuers: &[sandbox.issuer()],
+        client_id: CLIENT,
+        nonce: Some(PLANTED),
+        access_token: Some(&access_token),
+        now: 1,
+    };
+    shown.add(&unverified.check_claims(&expected));
+    shown.add(&expected);
+    // a provider that publishes its private key by mistake (V-17)
+    let keys = format!(
+        r#"{{"keys":[{{"kty":"oct","k":"{PLANTED}"}},{{"kty":"RSA","n":"AQAB","e":"AQAB","d":"{PLANTED}"}}]}}"#
+    );
+    shown.add(&serde_json::from_str::<KeySet>(&keys).expect("keys"));
+    shown.assert_clean(&Secrets::of(&sandbox));
+    drop(env);
+}
+
+#[test]
+fn the_listener_and_the_answer_that_it_holds_open() {
+    let mut shown = Shown::default();
+    let server = LoopbackServer::bind(&ListenOptions::default()).expect("a port");
+    shown.add(&server);
     let (port, state) = (
         server.authority().rsplit(':').next().and_then(|port| port.parse::<u16>().ok()).expect("a port"),
         CsrfToken::new(PLANTED.to_owned()),
