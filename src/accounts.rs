@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use url::Url;
 
 use crate::Scopes;
 use crate::client::LoopbackRedirect;
@@ -59,6 +60,22 @@ impl Profile {
     /// How to call the person: the address, or else the subject.
     pub fn account(&self) -> &str {
         self.email.as_deref().unwrap_or(&self.subject)
+    }
+
+    /// What the refresh token is good for, as a hash that its store keeps with it: whoever changes the index later cannot
+    /// have the token sent elsewhere (L-27).
+    pub fn binding(&self) -> String {
+        let provider = &self.provider;
+        let optional = |url: &Option<Url>| url.as_ref().map(Url::to_string).unwrap_or_default();
+        let parts = [
+            provider.issuer.clone(),
+            provider.token_endpoint.to_string(),
+            optional(&provider.revocation_endpoint),
+            optional(&provider.userinfo_endpoint),
+            self.client_id.clone(),
+            self.subject.clone(),
+        ];
+        hash(&parts.join("\n"))
     }
 
     /// What the cached tokens of this very grant are filed under, beginning with its generation: another login, account
@@ -153,7 +170,10 @@ impl Accounts {
         }
         let file: IndexFile = toml::from_str(&text)
             .map_err(|error| unusable(format!("is damaged: {}", error.message().lines().next().unwrap_or_default())))?;
-        Ok(Index { default: file.default, profiles: file.profiles })
+        match file.profiles.keys().chain(&file.default).find(|name| check_profile_name(name).is_err()) {
+            Some(name) => Err(unusable(format!("is damaged: {name:?} is no profile name"))),
+            None => Ok(Index { default: file.default, profiles: file.profiles }),
+        }
     }
 
     /// Reads, changes and writes the index while no other process does.
@@ -189,15 +209,25 @@ impl Accounts {
 
     /// A name for a profile's lock and store items. Two folders of one person never share one.
     pub fn unique_name(&self, profile: &str) -> String {
-        let dir = std::path::absolute(&self.dir).unwrap_or_else(|_| self.dir.clone());
+        // By whatever way a folder is reached, it is one folder.
+        let dir = self.dir.canonicalize().or_else(|_| std::path::absolute(&self.dir));
+        let dir = dir.unwrap_or_else(|_| self.dir.clone());
         format!("{profile}@{}", &hash(&dir.to_string_lossy())[..12])
     }
 
-    /// The two store items that a profile may use. A login writes the one that is not in use and then switches the
-    /// index over: one that dies half way leaves the old grant as it was, and its own leftover is overwritten next time.
-    pub fn items(&self, profile: &str) -> [String; 2] {
-        let name = self.unique_name(profile);
-        [format!("{name}.a"), format!("{name}.b")]
+    /// The store item for a new login of a profile. There are two for each, and a login writes the one that is not in use
+    /// and then switches the index over: one that dies half way leaves the old grant as it was, and its own leftover is
+    /// overwritten next time.
+    pub fn next_item(&self, profile: &str, in_use: Option<&str>) -> String {
+        in_use.map_or_else(|| format!("{}.a", self.unique_name(profile)), other_item)
+    }
+}
+
+/// The other one of the two items of a profile.
+pub fn other_item(item: &str) -> String {
+    match item.strip_suffix(".a") {
+        Some(name) => format!("{name}.b"),
+        None => format!("{}.a", item.strip_suffix(".b").unwrap_or(item)),
     }
 }
 

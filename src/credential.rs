@@ -23,6 +23,8 @@ pub struct Credential {
     pub fresh: Option<FreshToken>,
     /// Seals what this item's store would not take.
     pub rescue_key: RescueKey,
+    /// The [`Profile::binding`] of its login.
+    pub binding: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -35,6 +37,7 @@ struct CredentialItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     fresh: Option<FreshToken>,
     rescue_key: RescueKey,
+    binding: String,
 }
 
 impl Credential {
@@ -48,12 +51,17 @@ impl Credential {
             .ok()
             .filter(|item: &CredentialItem| item.v == ITEM_VERSION)
             .ok_or_else(|| corrupt(store.kind(), "not an item of this version of gauth"))?;
+        // An item of another login is told apart by its generation, where that matters.
+        if item.generation == profile.generation && item.binding != profile.binding() {
+            return Err(corrupt(store.kind(), "the profile's endpoints or account were changed after the login"));
+        }
         Ok(Some(Credential {
             generation: item.generation,
             refresh_token: item.refresh_token,
             client_secret: item.client_secret.map(ClientSecret::new),
             fresh: item.fresh,
             rescue_key: item.rescue_key,
+            binding: item.binding,
         }))
     }
 
@@ -77,6 +85,7 @@ impl Credential {
             client_secret: self.client_secret.as_ref().map(|secret| secret.secret().clone()),
             fresh,
             rescue_key: self.rescue_key.clone(),
+            binding: self.binding.clone(),
         };
         SecretBytes::new(serde_json::to_vec(&wire).expect("strings and numbers are always JSON"))
     }
@@ -111,11 +120,14 @@ mod tests {
             client_secret: Some(ClientSecret::new("canary".to_owned())),
             fresh: None,
             rescue_key: RescueKey::new(),
+            binding: profile.binding(),
         };
         credential.save(&store, &profile.item).expect("written");
         let read = Credential::load(&store, &profile).expect("read").expect("found");
         assert_eq!(read.refresh_token.secret(), "canary");
         assert!(!format!("{read:?}").contains("canary"));
+        let moved = Profile { client_id: "another".to_owned(), ..profile.clone() };
+        assert!(matches!(Credential::load(&store, &moved), Err(Error::Store(StoreError::Corrupt { .. }))));
         for bytes in ["canary", "{}", r#"{"v":9,"generation":"g","refresh_token":"canary"}"#] {
             store.set(&profile.item, &SecretBytes::new(bytes.as_bytes().to_vec())).expect("written");
             let error = Credential::load(&store, &profile).expect_err("corrupt");

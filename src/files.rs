@@ -66,7 +66,10 @@ fn open(path: &Path) -> io::Result<Option<File>> {
 
 fn content(file: File) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
-    file.take(MAX_BYTES).read_to_end(&mut content)?;
+    file.take(MAX_BYTES + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > MAX_BYTES {
+        return Err(io::Error::new(ErrorKind::FileTooLarge, "it is larger than 4 MiB"));
+    }
     Ok(content)
 }
 
@@ -136,7 +139,7 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-const MAX_BYTES: u64 = 1024 * 1024;
+const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -97,6 +97,8 @@ pub struct Claims {
     pub subject: String,
     /// `email`, for people to read; never a key.
     pub email: Option<String>,
+    /// `email_verified`, which Google writes as a text at times (G-40).
+    pub email_verified: Option<bool>,
     /// Google's `hd`: the Workspace domain (G-17).
     pub hosted_domain: Option<String>,
     /// `exp` in Unix seconds.
@@ -173,6 +175,7 @@ impl<'a> Unverified<'a> {
             issuer: self.text("iss").unwrap_or_default().to_owned(),
             subject: self.subject()?,
             email: self.text("email").map(str::to_owned),
+            email_verified: self.claims.get("email_verified").and_then(as_bool),
             hosted_domain: self.text("hd").map(str::to_owned),
             expires_at: self.seconds("exp")?,
         })
@@ -243,6 +246,11 @@ impl<'a> Unverified<'a> {
         let number = self.claims.get(name).and_then(Value::as_f64).filter(|seconds| (0.0..1e12).contains(seconds));
         number.map(|seconds| seconds as u64).ok_or(IdTokenError::ClaimType(name))
     }
+}
+
+/// A boolean, or its name as a text.
+pub(crate) fn as_bool(value: &Value) -> Option<bool> {
+    value.as_bool().or_else(|| value.as_str()?.parse().ok())
 }
 
 pub(crate) fn name(algorithm: Algorithm) -> String {

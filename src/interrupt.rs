@@ -37,7 +37,7 @@ impl Interrupt {
     /// # Errors
     /// [`Error::Interrupted`].
     pub fn sleep(&self, duration: Duration) -> Result<()> {
-        let end = Instant::now() + duration;
+        let end = end_of(duration);
         loop {
             self.check()?;
             let left = end.saturating_duration_since(Instant::now());
@@ -53,7 +53,7 @@ impl Interrupt {
     /// # Errors
     /// [`Error::Interrupted`].
     pub fn receive<T>(&self, messages: &Receiver<T>, patience: Duration) -> Result<Option<T>> {
-        let end = Instant::now() + patience;
+        let end = end_of(patience);
         loop {
             self.check()?;
             let left = end.saturating_duration_since(Instant::now());
@@ -64,6 +64,12 @@ impl Interrupt {
             }
         }
     }
+}
+
+/// A wait longer than the clock can count is one of ten years.
+fn end_of(wait: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(wait).unwrap_or_else(|| now + Duration::from_secs(10 * 365 * 86_400))
 }
 
 /// How long a wait may go on without looking at the flag: short enough that Ctrl-C feels immediate.

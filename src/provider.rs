@@ -147,12 +147,24 @@ impl Provider {
 }
 
 impl Provider {
+    /// Checks every endpoint; one elsewhere may not point at plain http on this machine.
     pub(crate) fn check_endpoints(&self) -> Result<()> {
-        check_endpoint("authorization endpoint", &self.authorization_endpoint)?;
-        check_endpoint("token endpoint", &self.token_endpoint)?;
-        self.revocation_endpoint.iter().try_for_each(|url| check_endpoint("revocation endpoint", url))?;
-        self.userinfo_endpoint.iter().try_for_each(|url| check_endpoint("userinfo endpoint", url))?;
-        self.jwks_uri.iter().try_for_each(|url| check_endpoint("key endpoint", url))
+        let endpoints = [
+            ("authorization endpoint", Some(&self.authorization_endpoint)),
+            ("token endpoint", Some(&self.token_endpoint)),
+            ("revocation endpoint", self.revocation_endpoint.as_ref()),
+            ("userinfo endpoint", self.userinfo_endpoint.as_ref()),
+            ("key endpoint", self.jwks_uri.as_ref()),
+        ];
+        let is_local = self.issuer.starts_with("http://");
+        for (name, url) in endpoints.into_iter().filter_map(|(name, url)| Some((name, url?))) {
+            check_endpoint(name, url)?;
+            if url.scheme() == "http" && !is_local {
+                let problem = "a provider elsewhere must not name this machine";
+                return Err(Error::EndpointRefused { name, host: host_of(url), problem });
+            }
+        }
+        Ok(())
     }
 }
 

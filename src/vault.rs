@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::accounts::{Accounts, Profile, new_generation};
+use crate::accounts::{Accounts, Profile, new_generation, other_item};
 use crate::cache::Cache;
 use crate::client::{Client, LoopbackRedirect};
 use crate::credential::Credential;
 use crate::error::{Error, Result};
 use crate::files;
+use crate::http::bad_answer;
 use crate::interrupt::Interrupt;
 use crate::lock::Lock;
 use crate::login::SignedIn;
@@ -94,6 +95,7 @@ impl Vault {
     /// [`Error::Store`], [`Error::Index`] or [`Error::Io`].
     pub fn check_writable(&self, name: &str, kind: StoreKind) -> Result<()> {
         self.accounts.check_writable()?;
+        drop(self.lock(name)?);
         let (store, item) = (self.store(kind), format!("{}.write-test", self.accounts.unique_name(name)));
         let probe = new_generation().into_bytes();
         store.set(&item, &SecretBytes::new(probe.clone()))?;
@@ -126,6 +128,7 @@ impl Vault {
         let _lock = self.lock(name)?;
         let old = self.accounts.load()?.profiles.remove(name);
         let profile = self.new_profile(name, login, &signed_in, old.as_ref());
+        check_size(&profile)?;
         let fresh = FreshToken {
             access_token: signed_in.tokens.access_token.clone(),
             issued_at: signed_in.tokens.issued_at,
@@ -138,6 +141,7 @@ impl Vault {
             client_secret: login.client.secret.clone(),
             fresh: (!self.cache.is_on()).then(|| fresh.clone()),
             rescue_key: RescueKey::new(),
+            binding: profile.binding(),
         };
         credential.save(&*self.store(login.store), &profile.item)?;
         let read = old.as_ref().map(|old| self.credential(old)).transpose();
@@ -156,7 +160,6 @@ impl Vault {
     }
 
     fn new_profile(&self, name: &str, login: &NewLogin<'_>, signed_in: &SignedIn, old: Option<&Profile>) -> Profile {
-        let [a, b] = self.accounts.items(name);
         let in_use = old.filter(|old| old.store == login.store).map(|old| old.item.as_str());
         Profile {
             provider: login.provider.clone(),
@@ -165,7 +168,7 @@ impl Vault {
             email: signed_in.claims.email.clone(),
             scopes: signed_in.granted.clone(),
             store: login.store,
-            item: if in_use == Some(a.as_str()) { b } else { a },
+            item: self.accounts.next_item(name, in_use),
             generation: new_generation(),
             created_at: self.clock.now(),
             project_id: login.project_id.clone(),
@@ -244,9 +247,16 @@ impl Vault {
         let rescued = self.accounts.rescue_path(profile);
         files::remove(&rescued).map_err(Error::io("remove", &rescued))?;
         let store = self.store(profile.store);
-        for item in self.accounts.items(name) {
-            store.delete(&item)?;
-        }
+        store.delete(&profile.item)?;
+        store.delete(&other_item(&profile.item))?;
+        self.forget_entry(name)
+    }
+
+    /// Forgets the index entry alone.
+    ///
+    /// # Errors
+    /// [`Error::Index`] or [`Error::Io`].
+    pub fn forget_entry(&self, name: &str) -> Result<()> {
         self.accounts.update(|index| {
             index.profiles.remove(name);
             if index.default.as_deref() == Some(name) {
@@ -257,5 +267,16 @@ impl Vault {
     }
 }
 
+/// A provider's answers end up in the index, which has to stay small enough to be read.
+fn check_size(profile: &Profile) -> Result<()> {
+    let size = toml::to_string(profile).map_or(usize::MAX, |text| text.len());
+    if size <= PROFILE_BYTES {
+        return Ok(());
+    }
+    Err(bad_answer(&profile.provider.host(), "longer names, scopes or addresses than a profile can hold"))
+}
+
+/// Far more than any provider has to say about itself and a person.
+const PROFILE_BYTES: usize = 64 * 1024;
 /// Longer than the one request, with its retries, that a holder makes (requirements, storage 3.3).
 const LOCK_PATIENCE: Duration = Duration::from_secs(20);

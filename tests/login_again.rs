@@ -37,6 +37,19 @@ fn a_second_login_needs_no_client_file() {
     assert_eq!(with_secret.len(), 1);
 }
 
+/// A variable of the shell's profile must not move a profile to another provider; an option may.
+#[test]
+fn a_variable_does_not_take_the_place_of_the_client_that_is_remembered() {
+    let (env, sandbox) = (TestEnv::new(), sandbox());
+    env.signed_in(&sandbox, ALICE, &[]);
+    for (name, value) in [("GAUTH_CLIENT_SECRETS", "elsewhere.json"), ("GAUTH_ISSUER", "https://elsewhere.example")] {
+        let mut command = env.gauth(&["login", "--no-browser"]);
+        command.env(name, value);
+        env.signed_in_by(command, &sandbox, ALICE);
+    }
+    assert_eq!(env.profiles()[0]["issuer"], sandbox.issuer());
+}
+
 #[test]
 fn the_earlier_account_is_offered_again_on_the_providers_page() {
     let (env, sandbox) = (TestEnv::new(), sandbox());

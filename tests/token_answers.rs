@@ -13,7 +13,7 @@ use std::fs;
 use std::time::Duration;
 
 use gauth::sandbox::{Fault, IdTokenFault, Sandbox};
-use kept::{cache_file, index, item, newest_access, refreshes, signed_in, without_rotation};
+use kept::{cache_file, change_index, item, newest_access, refreshes, signed_in, without_rotation};
 use serde_json::{Value, json};
 use support::{Ran, TestEnv};
 use trap::Trap;
@@ -231,13 +231,12 @@ fn a_body_without_an_end_is_cut_off() {
     {
         let env = signed_in(&sandbox);
         let (url, taken) = trap::endless(head);
-        let text = fs::read_to_string(index(&env)).expect("an index");
-        fs::write(index(&env), text.replace(&token_endpoint, &url)).expect("written");
+        change_index(&env, |text| text.replace(&token_endpoint, &url));
         let ran = env.run(&["token", "--force-refresh"]);
         assert!(matches!(ran.code, Some(1 | 6)), "{head:?}: {}", ran.stderr());
         assert_eq!(ran.stdout(), "");
         assert!(taken.join().expect("counted") < trap::LIMIT, "{head:?}: it was read without limit");
-        fs::write(index(&env), text).expect("written");
+        change_index(&env, |text| text.replace(&url, &token_endpoint));
         let _ = env.run(&["token", "--force-refresh"]).succeeded();
     }
 }

@@ -4,6 +4,8 @@
 #[path = "support/kept.rs"]
 mod kept;
 mod support;
+#[path = "support/trap.rs"]
+mod trap;
 
 use std::fs;
 
@@ -250,4 +252,20 @@ fn mode(path: &std::path::Path) -> u32 {
 fn set_mode(path: &std::path::Path, mode: u32) {
     use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("changed");
+}
+
+/// Whoever can write the index, but not the store, must not be able to have the refresh token sent elsewhere (L-27).
+#[test]
+fn an_index_that_names_another_endpoint_than_at_login_is_exit_7_and_nothing_is_sent_there() {
+    let sandbox = sandbox();
+    let env = signed_in(&sandbox);
+    let elsewhere = trap::Trap::set();
+    let text = fs::read_to_string(index(&env)).expect("an index");
+    let changed = text.replace(&format!("{}/token", sandbox.issuer()), &elsewhere.url());
+    assert_ne!(text, changed);
+    fs::write(index(&env), changed).expect("written");
+    for args in [&["token", "--force-refresh"][..], &["logout"]] {
+        env.run(args).failed_with(7).said("changed after the login");
+    }
+    elsewhere.assert_untouched();
 }

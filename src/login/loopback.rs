@@ -61,7 +61,9 @@ impl LoopbackServer {
         };
         let port = listeners[0].local_addr().map_err(no_loopback)?.port();
         let path = registered.map_or("/", |redirect| redirect.path.as_str()).to_owned();
-        Ok(LoopbackServer { listeners, authority: format!("{host}:{port}"), path })
+        // Browsers leave the default port out of the Host header.
+        let authority = if port == 80 { host } else { format!("{host}:{port}") };
+        Ok(LoopbackServer { listeners, authority, path })
     }
 
     /// Where the provider is to send the browser: `http://127.0.0.1:PORT/` (N-2).
@@ -171,7 +173,9 @@ impl Shared {
             Err(head::Refused::Silent) => return,
             Err(head::Refused::With(status)) => pages::notice(status),
         };
+        self.remember(id, &stream); // answering takes a place too, until the other side hangs up
         let _ = head::respond(&mut stream, &page);
+        self.forget(id);
         self.tell_served(&page);
     }
 

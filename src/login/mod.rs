@@ -10,6 +10,7 @@ pub mod request;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::Value;
 use url::Url;
 
 pub use browser::{Browser, Opening};
@@ -20,7 +21,7 @@ pub use request::RequestOptions;
 use crate::Scopes;
 use crate::error::{Error, Result};
 use crate::http::bad_answer;
-use crate::id_token::{Claims, Expected, IdTokenError, KeySet, Unverified};
+use crate::id_token::{Claims, Expected, IdTokenError, KeySet, Unverified, as_bool};
 use crate::interrupt::Interrupt;
 use crate::login::callback::{Callback, Code, IssuerRule};
 use crate::login::loopback::LoopbackServer;
@@ -199,7 +200,7 @@ fn redeem(
     let (tokens, nonce) = request.redeem(code.into_secret(), endpoint)?;
     let mut claims = identify(endpoint, &tokens, &nonce)?;
     if claims.email.is_none() {
-        claims.email = address(endpoint, &tokens, &claims.subject)?;
+        (claims.email, claims.email_verified) = address(endpoint, &tokens, &claims.subject)?;
     }
     check_account(&claims, &options.account)?;
     let asked = &options.request.scopes;
@@ -211,6 +212,9 @@ fn redeem(
 fn identify(endpoint: &TokenEndpoint<'_>, tokens: &TokenSet, nonce: &str) -> Result<Claims> {
     let provider = endpoint.provider;
     let no_token = || bad_answer(&provider.host(), "no ID token, although openid was asked for");
+    if tokens.scopes.as_ref().is_some_and(|granted| !granted.contains("openid")) {
+        return Err(Error::ScopesNotGranted { missing: Scopes::parse("openid") });
+    }
     let id_token = tokens.id_token.as_ref().ok_or_else(no_token)?;
     let unverified = Unverified::read(id_token)?;
     if let Some(jwks_uri) = &provider.jwks_uri {
@@ -227,21 +231,22 @@ fn identify(endpoint: &TokenEndpoint<'_>, tokens: &TokenSet, nonce: &str) -> Res
 
 /// Many providers give the address only at userinfo (OpenID Connect Core section 5.4). It counts only if it is about
 /// the same subject (V-15); without an answer the person simply has no address here.
-fn address(endpoint: &TokenEndpoint<'_>, tokens: &TokenSet, subject: &str) -> Result<Option<String>> {
-    let Some(url) = &endpoint.provider.userinfo_endpoint else { return Ok(None) };
+fn address(endpoint: &TokenEndpoint<'_>, tokens: &TokenSet, subject: &str) -> Result<(Option<String>, Option<bool>)> {
+    let Some(url) = &endpoint.provider.userinfo_endpoint else { return Ok((None, None)) };
     let Ok(Some(answer)) = endpoint.http.get_json_as::<UserInfo>(url, Some(&tokens.access_token)) else {
-        return Ok(None);
+        return Ok((None, None));
     };
     if answer.sub != subject {
         return Err(Error::AccountChanged { host: crate::provider::host_of(url) });
     }
-    Ok(answer.email)
+    Ok((answer.email, answer.email_verified.as_ref().and_then(as_bool)))
 }
 
 #[derive(Deserialize)]
 struct UserInfo {
     sub: String,
     email: Option<String>,
+    email_verified: Option<Value>,
 }
 
 /// An unknown key may be one the provider has just begun to use: its keys are fetched once more, then it is an
@@ -273,9 +278,12 @@ fn check_account(claims: &Claims, expected: &ExpectedAccount) -> Result<()> {
     }
 }
 
-/// A hint is an e-mail address or a subject (G-16). Addresses are compared without case, as people type them.
+/// A hint is an e-mail address or a subject (G-16). Addresses are compared without case, as people type them; one that
+/// the provider has not verified is only a claim.
 fn is_account(claims: &Claims, hint: &str) -> bool {
-    claims.subject == hint || claims.email.as_deref().is_some_and(|email| email.eq_ignore_ascii_case(hint))
+    let is_claimed_only = claims.email_verified == Some(false);
+    claims.subject == hint
+        || !is_claimed_only && claims.email.as_deref().is_some_and(|email| email.eq_ignore_ascii_case(hint))
 }
 
 #[cfg(test)]
@@ -287,6 +295,7 @@ mod tests {
             issuer: "https://op.example".to_owned(),
             subject: "1001".to_owned(),
             email: Some("alice@example.test".to_owned()),
+            email_verified: Some(true),
             hosted_domain: Some("example.test".to_owned()),
             expires_at: 1,
         }
@@ -306,6 +315,13 @@ mod tests {
         assert!(!is_accepted(hint("bob@example.test")) && !is_accepted(hint("")));
         assert!(is_accepted(subject("1001")) && !is_accepted(subject("1002")));
         assert!(is_accepted(domain("example.test")) && is_accepted(domain("*")) && !is_accepted(domain("other.test")));
+    }
+
+    #[test]
+    fn an_address_that_the_provider_did_not_verify_proves_nobody() {
+        let account = ExpectedAccount { hint: Some("alice@example.test".to_owned()), ..Default::default() };
+        let with = |email_verified| check_account(&Claims { email_verified, ..claims() }, &account).is_ok();
+        assert!(with(Some(true)) && with(None) && !with(Some(false)));
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl Idp {
         if let Some(fault) = fault {
             fault.spoil(&mut response);
         }
-        self.log.seen.push(Seen::new(endpoint, request, response.status));
+        self.log.see(Seen::new(endpoint, request, response.status));
         response
     }
 
@@ -191,7 +191,7 @@ impl Idp {
     /// The answer to a request that was too broken to be one; it is logged like any other.
     pub(super) fn refuse_unread(&mut self, request: &Request, status: u16) -> Response {
         let refusal = Refusal { status, ..Refusal::invalid_request("the request cannot be read") };
-        self.log.seen.push(Seen::new(Endpoint::of(&request.path), request, status));
+        self.log.see(Seen::new(Endpoint::of(&request.path), request, status));
         refusal.into()
     }
 }

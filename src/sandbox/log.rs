@@ -142,7 +142,22 @@ pub(super) struct Log {
 }
 
 impl Log {
+    pub(super) fn see(&mut self, seen: Seen) {
+        self.seen.push(seen);
+        keep_newest(&mut self.seen);
+    }
+
     pub(super) fn issued(&mut self, kind: IssuedKind, value: &str) {
         self.issued.push(Issued { kind, value: value.to_owned() });
+        keep_newest(&mut self.issued);
     }
 }
+
+/// A sandbox may run for days with nobody looking: the oldest half goes when it gets long.
+fn keep_newest<T>(entries: &mut Vec<T>) {
+    if entries.len() > MOST_ENTRIES {
+        entries.drain(..MOST_ENTRIES / 2);
+    }
+}
+
+const MOST_ENTRIES: usize = 8_000;

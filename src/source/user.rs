@@ -72,7 +72,8 @@ impl<'a> StoredUser<'a> {
         let wanted = Wanted::new(&profile, request)?;
         let found = match self.vault.cache.is_on() {
             true => self.vault.cache.get(&wanted.key),
-            false => Credential::load(&*self.vault.store(profile.store), &profile)?.and_then(|c| wanted.kept_in(c)),
+            false => Credential::load(&*self.vault.store(profile.store), &profile)?
+                .and_then(|found| wanted.kept_in(found, &profile)),
         };
         let (will_do, found) = match found {
             Some(token) if !request.force && self.will_do(&token, request) => (Some(token), None),
@@ -119,7 +120,7 @@ impl<'a> StoredUser<'a> {
             return Ok(Attempt::Done(token));
         }
         let credential = self.credential(&profile)?;
-        let kept = wanted.kept_in(credential.clone()).filter(|_| !self.vault.cache.is_on());
+        let kept = wanted.kept_in(credential.clone(), &profile).filter(|_| !self.vault.cache.is_on());
         if let Some(token) = kept.filter(|token| self.adopts(token, before, request)) {
             return Ok(Attempt::Done(token));
         }
@@ -233,9 +234,10 @@ impl Wanted {
         Ok(Wanted { narrow, key })
     }
 
-    /// The access token in a credential, where there is no runtime folder; only whole grants are kept there.
-    fn kept_in(&self, credential: Credential) -> Option<FreshToken> {
-        credential.fresh.filter(|_| self.narrow.is_none())
+    /// The access token in a credential, where there is no runtime folder. Only whole grants are kept there, and with a
+    /// grant that has ended its token is dead as well.
+    fn kept_in(&self, credential: Credential, profile: &Profile) -> Option<FreshToken> {
+        credential.fresh.filter(|_| self.narrow.is_none() && profile.needs_login.is_none())
     }
 
     /// A provider that refuses these scopes says in its own way that the grant does not cover them.

@@ -2,7 +2,6 @@
 //! request and its answer needs no luck with time.
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
-use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::mpsc::{self, Receiver};
@@ -11,7 +10,7 @@ use std::thread;
 
 use gauth::sandbox::Sandbox;
 
-use crate::kept::index;
+use crate::kept::change_index;
 use crate::support::TestEnv;
 use crate::support::process::{DEADLINE, Running};
 
@@ -34,10 +33,8 @@ impl Gate {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let own = listener.local_addr().expect("an address").to_string();
         let provider = sandbox.issuer().trim_start_matches("http://").to_owned();
-        let text = fs::read_to_string(index(env)).expect("an index");
-        let changed = text.replace(&format!("http://{provider}/token"), &format!("http://{own}/token"));
-        assert_ne!(text, changed, "there is a token endpoint");
-        fs::write(index(env), changed).expect("written");
+        let (from, to) = (format!("http://{provider}/token"), format!("http://{own}/token"));
+        change_index(env, |text| text.replace(&from, &to));
 
         let (sender, held) = mpsc::channel();
         let opening = Arc::new(Opening::default());

@@ -36,6 +36,22 @@ pub fn signed_in_and_expired(sandbox: &Sandbox) -> TestEnv {
     env
 }
 
+/// Changes the index as a text, and what the file store's items say of it: by hand, so that a test can lead gauth
+/// elsewhere. Without the second part gauth refuses.
+pub fn change_index(env: &TestEnv, change: impl FnOnce(&str) -> String) {
+    let text = fs::read_to_string(index(env)).expect("an index");
+    let changed = change(&text);
+    assert_ne!(text, changed, "something is changed");
+    fs::write(index(env), changed).expect("written");
+    let accounts = Accounts::new(env.config_dir());
+    for profile in accounts.load().expect("an index").profiles.values() {
+        let path = accounts.secrets_dir().join(format!("{}.json", profile.item));
+        let mut item: Value = serde_json::from_slice(&fs::read(&path).expect("an item")).expect("JSON");
+        item["binding"] = profile.binding().into();
+        fs::write(&path, item.to_string()).expect("written");
+    }
+}
+
 /// The requests that asked for a refresh.
 pub fn refreshes(sandbox: &Sandbox) -> Vec<Seen> {
     let mut seen = sandbox.seen();

@@ -151,6 +151,9 @@ pub struct Login {
     /// Print the outcome as JSON
     #[arg(long)]
     pub json: bool,
+    /// Whether an option, and not only a variable, names the client.
+    #[arg(skip)]
+    pub is_client_named: bool,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -249,8 +252,12 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 }
 
 pub fn some_time(text: &str) -> Result<Duration, String> {
-    duration(text)
-        .and_then(|time| if time.is_zero() { Err("it must be more than nothing".to_owned()) } else { Ok(time) })
+    const LONGEST: Duration = Duration::from_secs(365 * 86_400);
+    match duration(text)? {
+        time if time.is_zero() => Err("it must be more than nothing".to_owned()),
+        time if time > LONGEST => Err("it can be a year at most".to_owned()),
+        time => Ok(time),
+    }
 }
 
 pub fn port(text: &str) -> Result<u16, String> {

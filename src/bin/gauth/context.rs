@@ -154,7 +154,11 @@ fn fallback_lock_dir(environment: &Environment) -> PathBuf {
     return home.join("Library/Caches/gauth");
     #[cfg(all(unix, not(target_os = "macos")))]
     {
-        let _ = home;
-        PathBuf::from(format!("/tmp/gauth-{}", rustix::process::geteuid().as_raw()))
+        use std::os::unix::fs::MetadataExt as _;
+        let uid = rustix::process::geteuid().as_raw();
+        let shared = PathBuf::from(format!("/tmp/gauth-{uid}"));
+        // Somebody else may have made it first; it then stays theirs (sticky /tmp), so all processes agree on the other.
+        let is_free = std::fs::symlink_metadata(&shared).map_or(true, |found| found.is_dir() && found.uid() == uid);
+        if is_free { shared } else { home.join(".cache/gauth") }
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 
-use crate::args::{Cli, Command, Format, Login, Switch, duration, port, some_time, store};
+use crate::args::{Cli, Command, Login, duration, port, some_time, store};
 
 /// Reads the command line, and the environment for what it leaves open. An option always wins over its variable.
 ///
@@ -19,13 +19,13 @@ pub fn parse() -> Result<Cli, clap::Error> {
     if !is_logout_of_all {
         twin(&mut global.profile, "GAUTH_PROFILE", text_as_is)?;
     }
-    twin(&mut global.config_dir, "GAUTH_CONFIG_DIR", path_as_is)?;
-    twin(&mut global.runtime_dir, "GAUTH_RUNTIME_DIR", path_as_is)?;
-    twin(&mut global.cache, "GAUTH_CACHE", |text| Switch::from_str(text, true))?;
+    path_twin(&mut global.config_dir, "GAUTH_CONFIG_DIR");
+    path_twin(&mut global.runtime_dir, "GAUTH_RUNTIME_DIR");
+    word_twin(&mut global.cache, "GAUTH_CACHE")?;
     match &mut cli.command {
         Command::Login(login) => login.complete()?,
         Command::Token(token) if !token.json => {
-            twin(&mut token.format, "GAUTH_FORMAT", |text| Format::from_str(text, true))?;
+            word_twin(&mut token.format, "GAUTH_FORMAT")?;
             twin(&mut token.min_ttl, "GAUTH_MIN_TTL", duration)?;
         }
         Command::Token(token) => twin(&mut token.min_ttl, "GAUTH_MIN_TTL", duration)?,
@@ -37,8 +37,9 @@ pub fn parse() -> Result<Cli, clap::Error> {
 
 impl Login {
     fn complete(&mut self) -> Result<(), clap::Error> {
+        self.is_client_named = self.client_secrets.is_some() || self.issuer.is_some() || self.client_id.is_some();
         if self.client_id.is_none() {
-            twin(&mut self.client_secrets, "GAUTH_CLIENT_SECRETS", path_as_is)?;
+            path_twin(&mut self.client_secrets, "GAUTH_CLIENT_SECRETS");
         }
         if self.client_secrets.is_none() {
             twin(&mut self.client_id, "GAUTH_CLIENT_ID", text_as_is)?;
@@ -60,7 +61,7 @@ impl Login {
     fn check(&self) -> Result<(), clap::Error> {
         match self {
             Login { client_id: Some(_), issuer: None, .. } => Err(usage("--client-id needs --issuer URL")),
-            Login { issuer: Some(issuer), client_id: None, client_secrets: None, .. } => {
+            Login { issuer: Some(issuer), client_id: None, client_secrets: None, is_client_named: true, .. } => {
                 let line = format!("--issuer needs a client: gauth login --issuer {issuer} --client-id ID");
                 Err(usage(&line))
             }
@@ -72,10 +73,22 @@ impl Login {
 
 /// Takes a variable, if it is set and not empty, for an option that was not given.
 fn twin<T>(slot: &mut Option<T>, name: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<(), clap::Error> {
-    if let Some(value) = text(name).filter(|_| slot.is_none()) {
-        *slot = Some(read(&value).map_err(|problem| usage(&format!("the variable {name} is {value:?}: {problem}")))?);
-    }
+    let Some(value) = env::var_os(name).filter(|value| slot.is_none() && !value.is_empty()) else { return Ok(()) };
+    let value = value.to_str().ok_or_else(|| usage(&format!("the variable {name} is not UTF-8 text")))?;
+    *slot = Some(read(value).map_err(|problem| usage(&format!("the variable {name} is {value:?}: {problem}")))?);
     Ok(())
+}
+
+/// The same for a folder or file, which may have any name.
+fn path_twin(slot: &mut Option<PathBuf>, name: &str) {
+    *slot = slot.take().or_else(|| path(name));
+}
+
+/// The same for one of a few words.
+fn word_twin<T: ValueEnum>(slot: &mut Option<T>, name: &str) -> Result<(), clap::Error> {
+    let words: Vec<String> =
+        T::value_variants().iter().filter_map(|word| Some(word.to_possible_value()?.get_name().to_owned())).collect();
+    twin(slot, name, |text| T::from_str(text, true).map_err(|_| format!("it is one of {}", words.join(", "))))
 }
 
 fn usage(problem: &str) -> clap::Error {
@@ -85,11 +98,6 @@ fn usage(problem: &str) -> clap::Error {
 #[allow(clippy::unnecessary_wraps, reason = "one shape for all readers of variables")]
 fn text_as_is(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
-}
-
-#[allow(clippy::unnecessary_wraps, reason = "one shape for all readers of variables")]
-fn path_as_is(text: &str) -> Result<PathBuf, String> {
-    Ok(PathBuf::from(text))
 }
 
 fn is_on(name: &str) -> bool {
@@ -106,7 +114,7 @@ pub fn typed() -> String {
 }
 
 /// For a POSIX shell, where it needs quotes.
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "/._-:@%+=,~".contains(c);
     if !text.is_empty() && text.chars().all(is_plain) {
         text.to_owned()
@@ -130,6 +138,8 @@ pub struct Environment {
     pub is_ssh: bool,
     pub has_display: bool,
     pub has_browser: bool,
+    /// `BROWSER`, if it is one program and nothing else.
+    pub plain_browser: Option<String>,
 }
 
 impl Environment {
@@ -147,6 +157,7 @@ impl Environment {
             has_display: cfg!(any(windows, target_os = "macos"))
                 || first(&["DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME"]).is_some(),
             has_browser: text("BROWSER").is_some(),
+            plain_browser: text("BROWSER").filter(|browser| !browser.contains([':', '%', ' '])),
         }
     }
 }

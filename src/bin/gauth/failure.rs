@@ -6,6 +6,8 @@ use gauth::error::{ClientFileProblem, Refusal};
 use gauth::store::{StoreError, Unavailable};
 use gauth::{Error, StoreKind};
 
+use crate::environment::quoted;
+
 /// What is shown, and what the script gets.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -165,7 +167,7 @@ fn hints(error: &Error, login: &str) -> Vec<String> {
         ]),
         Error::NoStoredGrant { .. } | Error::GrantEnded { .. } | Error::AccountChanged { .. } => all(&[login]),
         Error::ScopesNotGranted { missing } => {
-            let adds: Vec<String> = missing.iter().map(|scope| format!("--add-scope {scope}")).collect();
+            let adds: Vec<String> = missing.iter().map(|scope| format!("--add-scope {}", quoted(scope))).collect();
             vec![format!("{login} {}", adds.join(" "))]
         }
         Error::Denied(refusal) => denied_hints(refusal, login),
@@ -183,7 +185,11 @@ fn hints(error: &Error, login: &str) -> Vec<String> {
             "allow the client refresh tokens (offline access) in the provider's console".to_owned(),
         ],
         Error::ProviderTrouble { .. } => all(&["run the command again in a while; nothing was lost"]),
-        Error::Unreachable { .. } | Error::ServerFailed { .. } => {
+        Error::ServerFailed { retry_after: Some(wait), .. } => {
+            vec![format!("run the command again in {} s, as the provider asks; nothing was lost", wait.as_secs())]
+        }
+        Error::ServerFailed { .. } => all(&["run the command again in a while; nothing was lost"]),
+        Error::Unreachable { .. } => {
             all(&["check the connection (HTTPS_PROXY, if there is one) and run the command again; nothing was lost"])
         }
         Error::AnswerLost { .. } => vec![
@@ -270,6 +276,7 @@ fn denied_hints(refusal: &Refusal, login: &str) -> Vec<String> {
         "access_not_configured" => {
             one("enable the API in the client's project: console.cloud.google.com, APIs & Services")
         }
+        "invalid_request" => one("the provider does not take this request: check --prompt and --auth-param"),
         "invalid_scope" => one("check the names of the scopes: the provider does not know one of them, or not for this client"),
         "login_required" | "interaction_required" | "consent_required" | "account_selection_required" => {
             one("the provider has to show its page: leave out --prompt none")
@@ -300,7 +307,7 @@ fn unlock_hint(reason: &Unavailable) -> &'static str {
             "start and unlock a keyring for a shell, and run the command there: dbus-run-session -- bash -c 'read -rsp \"Keyring password: \" p && printf %s \"$p\" | gnome-keyring-daemon --unlock --components=secrets && exec bash'"
         }
         _ => {
-            "unlock the keyring (sign in to the desktop, or open its keyring program) and run the command again; without a desktop: read -rsp 'Keyring password: ' p; printf %s \"$p\" | gnome-keyring-daemon --unlock --components=secrets"
+            "unlock the keyring (sign in to the desktop, or open its keyring program) and run the command again; without a desktop: read -rsp 'Keyring password: ' p; printf %s \"$p\" | gnome-keyring-daemon --replace --unlock --components=secrets"
         }
     }
 }

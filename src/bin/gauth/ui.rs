@@ -120,11 +120,24 @@ fn spin(what: &str, is_terminal: bool, stopped: &mpsc::Receiver<()>) {
         return write_line(&format!("{what} …"));
     }
     for frame in FRAMES.iter().cycle() {
-        write_raw(&format!("\r\x1b[K{frame} {what}"));
+        // A line that wraps could not be wiped again.
+        let shown: String = format!("{frame} {what}").chars().take(columns().saturating_sub(1)).collect();
+        write_raw(&format!("\r\x1b[K{shown}"));
         if stopped.recv_timeout(Duration::from_millis(100)) != Err(RecvTimeoutError::Timeout) {
             return write_raw("\r\x1b[K");
         }
     }
+}
+
+/// The terminal's width, which may change while it waits.
+#[cfg(unix)]
+fn columns() -> usize {
+    rustix::termios::tcgetwinsize(io::stderr()).map_or(80, |size| usize::from(size.ws_col).max(20))
+}
+
+#[cfg(not(unix))]
+fn columns() -> usize {
+    80
 }
 
 fn write_line(line: &str) {

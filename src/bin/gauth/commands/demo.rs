@@ -8,11 +8,11 @@ use gauth::accounts::Profile;
 use gauth::client::ClientFile;
 use gauth::login::{InstalledAppFlow, LoginOptions, Opening};
 use gauth::sandbox::{Config, Sandbox};
-use gauth::{Browser, Error, Provider, Result, StoreKind, StoredUser, TokenRequest};
+use gauth::{Error, Provider, Result, StoreKind, StoredUser, TokenRequest};
 use url::Url;
 
 use crate::args::Demo;
-use crate::commands::login::{Done, Request, sign_in};
+use crate::commands::login::{Done, Request, own_browser, place, sign_in};
 use crate::commands::logout::revoke_grant;
 use crate::commands::registration::Registration;
 use crate::commands::{ago, on};
@@ -100,7 +100,8 @@ fn open(context: &Context, options: &Demo, flow: &InstalledAppFlow<'_>) -> Resul
     }
     context.ui.say("- in the browser: choose an account, then allow the access");
     context.ui.say(&format!("  {}", flow.url()));
-    match Browser::Default.open(flow.url())? {
+    context.ui.say("  (no page came up? Ctrl-C, and then: gauth demo --no-browser)");
+    match own_browser(environment).open(flow.url())? {
         Opening::Failed(cause) => Ok(Some(format!("no browser could be opened ({cause})"))),
         _ => Ok(None),
     }
@@ -146,14 +147,6 @@ fn choose_store(context: &Context) -> StoreKind {
             ));
             StoreKind::Memory
         }
-    }
-}
-
-fn place(store: StoreKind) -> &'static str {
-    match store {
-        StoreKind::Keyring => "in this system's keyring",
-        StoreKind::File => "in a file",
-        StoreKind::Memory => "in this process's memory",
     }
 }
 

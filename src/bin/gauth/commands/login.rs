@@ -17,7 +17,7 @@ use crate::commands::logout::revoke_grant;
 use crate::commands::registration::{self, Registration};
 use crate::commands::{answer_json, on, rfc3339};
 use crate::context::Context;
-use crate::environment::typed;
+use crate::environment::{Environment, quoted, typed};
 use crate::failure::{Failure, login_line};
 use crate::ui::clean;
 
@@ -35,7 +35,7 @@ fn login(context: &Context, options: &Login, name: &str, line: &str) -> Result<D
     context.hold_signals();
     let old = known(context, name)?;
     let registration = registration::settle(context, options, old.as_ref())?;
-    let store = options.store.or(old.as_ref().map(|old| old.store)).unwrap_or_default();
+    let store = options.store.or_else(|| kept_in(context, old.as_ref()?)).unwrap_or_default();
     let request = Request { name, line, registration: &registration, store, old: old.as_ref() };
     let login_options = request.login_options(options, context.interrupt.clone());
     sign_in(context, &request, login_options, |flow| show(context, options, &request, flow))
@@ -141,6 +141,13 @@ impl Request<'_> {
     }
 }
 
+/// The store of an earlier login, if it was really there: an index that says "file" is not enough for plain text.
+fn kept_in(context: &Context, old: &Profile) -> Option<StoreKind> {
+    let is_there =
+        old.store == StoreKind::Keyring || matches!(context.vault.store(old.store).get(&old.item), Ok(Some(_)));
+    is_there.then_some(old.store)
+}
+
 fn known(context: &Context, name: &str) -> Result<Option<Profile>> {
     Ok(context.vault.accounts.load()?.profiles.remove(name))
 }
@@ -192,10 +199,18 @@ fn write_address(context: &Context, address: &str) {
 }
 
 fn browser(context: &Context, options: &Login) -> Browser {
-    let environment = &context.environment;
     match &options.browser {
         _ if options.no_browser => Browser::None,
         Some(name) => Browser::App(name.clone()),
+        None => own_browser(&context.environment),
+    }
+}
+
+/// The browser of this session.
+pub fn own_browser(environment: &Environment) -> Browser {
+    match &environment.plain_browser {
+        // Started here, so that its failing at once is noticed; a list or a template is for webbrowser to read.
+        Some(program) => Browser::App(program.clone()),
         None if environment.has_browser || environment.has_display => Browser::Default,
         None => Browser::None,
     }
@@ -216,6 +231,15 @@ fn page(request: &Request<'_>, outcome: &Result<Done>) -> Page {
     }
 }
 
+/// Where a store keeps things, in a sentence.
+pub fn place(store: StoreKind) -> &'static str {
+    match store {
+        StoreKind::Keyring => "in your keyring",
+        StoreKind::File => "in a file that only you can read",
+        StoreKind::Memory => "in this process's memory",
+    }
+}
+
 /// The command at the end of a hint, marked for the page.
 fn marked(hint: &str) -> String {
     match hint.rsplit_once(": gauth ") {
@@ -232,11 +256,7 @@ fn signed_in_page(request: &Request<'_>, done: &Done) -> Page {
         profile: Some(request.name),
         account: done.kept.profile.account(),
         provider: request.registration.provider.authorization_endpoint.host_str().unwrap_or_default(),
-        stored: match request.store {
-            StoreKind::Keyring => "in your keyring",
-            StoreKind::File => "in a file that only you can read",
-            StoreKind::Memory => "in memory, until the program ends",
-        },
+        stored: place(request.store),
         note: note.as_deref(),
     })
 }
@@ -257,7 +277,7 @@ fn sentence(text: &str) -> String {
 fn end_replaced(context: &Context, name: &str, done: &Done) -> Result<()> {
     if let Some(error) = &done.kept.left_behind {
         context.ui.warn(&format!(
-            "the grant that this login replaces could not be read, so it lives on at the provider: {error}"
+            "the grant that this login replaces could not be read: it lives on at the provider, and its refresh token in the old store, until you remove it there: {error}"
         ));
     }
     let Some((old, credential)) = &done.kept.replaced else { return Ok(()) };
@@ -300,6 +320,7 @@ fn report(context: &Context, options: &Login, name: &str, done: &Done) -> std::r
     let (ui, profile) = (context.ui, &done.kept.profile);
     let account = clean(profile.account());
     ui.say(&format!("{} signed in as {} (profile {})", ui.good("✓"), ui.bold(&account), ui.bold(name)));
+    ui.say(&format!("the refresh token is {}", place(profile.store)));
     for scope in profile.scopes.iter() {
         ui.detail(&format!("granted: {scope}"));
     }
@@ -331,7 +352,7 @@ fn report(context: &Context, options: &Login, name: &str, done: &Done) -> std::r
 }
 
 fn again(name: &str, missing: &Scopes) -> String {
-    let adds: Vec<String> = missing.iter().map(|scope| format!(" --add-scope {}", clean(scope))).collect();
+    let adds: Vec<String> = missing.iter().map(|scope| format!(" --add-scope {}", quoted(&clean(scope)))).collect();
     format!("{}{}", login_line(name), adds.concat())
 }
 

@@ -39,9 +39,9 @@ fn end(context: &Context, name: &str, is_local_only: bool) -> Result<u8, Failure
     let profile = context.vault.profile(name).map_err(on(name))?;
     let ended = if is_local_only { Ok(Ended::NotAsked) } else { revoke(context, name, &profile) };
     if let Err(error @ Error::Store(_)) = ended {
-        return Err(store_failure(&error, name)); // nothing is lost, and the grant can still be revoked later
+        return Err(store_failure(error, name)); // nothing is lost, and the grant can still be revoked later
     }
-    context.vault.forget(name, &profile).map_err(on(name))?;
+    forget(context, name, &profile, is_local_only).map_err(|error| store_failure(error, name))?;
     ui.say(&format!("{} signed out of profile {}", ui.good("✓"), ui.bold(name)));
     let host = profile.provider.host();
     match ended {
@@ -62,6 +62,18 @@ fn end(context: &Context, name: &str, is_local_only: bool) -> Result<u8, Failure
     Ok(0)
 }
 
+/// With `--local-only` a store that cannot be used is no obstacle: its item is of no use without the index, but the
+/// person should know that it is there.
+fn forget(context: &Context, name: &str, profile: &Profile, is_local_only: bool) -> gauth::Result<()> {
+    match context.vault.forget(name, profile) {
+        Err(error @ Error::Store(_)) if is_local_only => {
+            context.ui.warn(&format!("{error}; the item {:?} stays in it until you remove it there", profile.item));
+            context.vault.forget_entry(name)
+        }
+        done => done,
+    }
+}
+
 /// What became of the grant.
 enum Ended {
     Yes,
@@ -71,11 +83,13 @@ enum Ended {
 }
 
 /// Nobody who signs out wants to hear how to sign in.
-fn store_failure(error: &Error, name: &str) -> Failure {
+fn store_failure(error: Error, name: &str) -> Failure {
     let named = if name == "default" { String::new() } else { format!(" --profile {name}") };
-    let mut failure = Failure::of(error, name);
+    let mut failure = Failure::of(&error, name);
     failure.hints.retain(|hint| !hint.contains("gauth login"));
-    failure.hints.push(format!("forget it here and let the grant live on: gauth logout{named} --local-only"));
+    if let Error::Store(_) = error {
+        failure.hints.push(format!("forget it here and let the grant live on: gauth logout{named} --local-only"));
+    }
     failure
 }
 

@@ -25,14 +25,15 @@ pub struct Registration {
 /// The client and provider: named by options, or remembered by the profile, or in the config folder.
 pub fn settle(context: &Context, options: &Login, old: Option<&Profile>) -> Result<Registration> {
     let in_config_dir = context.vault.accounts.dir().join("client_secrets.json");
+    // What the profile remembers counts before what a variable says, and after what an option says.
+    if let Some(old) = old.filter(|_| !options.is_client_named) {
+        return remembered(context, old);
+    }
     match (&options.client_secrets, &options.issuer, &options.client_id) {
         (Some(path), issuer, _) => of_file(context, path, issuer.as_deref()),
         (None, Some(issuer), Some(client_id)) => of_issuer(context, issuer, client_id),
-        (None, _, _) => match old {
-            Some(old) => remembered(context, old),
-            None if in_config_dir.exists() => of_file(context, &in_config_dir, None),
-            None => Err(Error::NoClient),
-        },
+        (None, _, _) if in_config_dir.exists() => of_file(context, &in_config_dir, None),
+        (None, _, _) => Err(Error::NoClient),
     }
 }
 
@@ -69,13 +70,18 @@ fn of_issuer(context: &Context, issuer: &str, client_id: &str) -> Result<Registr
     })
 }
 
+/// The file may be another one by now.
+fn same_client(client: Client, old: &Profile) -> Result<Client> {
+    if client.id.as_str() == old.client_id { Ok(client) } else { Err(Error::NoClient) }
+}
+
 /// The profile's own client; its secret comes from the store, as it is with the refresh token. Where the store cannot
 /// give it, the client file is read again, so that signing in with another store is still possible.
 fn remembered(context: &Context, old: &Profile) -> Result<Registration> {
     let stored = Credential::load(&*context.vault.store(old.store), old).ok().flatten();
     let client = match (stored, &old.client_file) {
         (Some(credential), _) => credential.client(old),
-        (None, Some(path)) => ClientFile::read(path)?.client,
+        (None, Some(path)) => same_client(ClientFile::read(path)?.client, old)?,
         (None, None) => Client::public(&old.client_id),
     };
     Ok(Registration {
