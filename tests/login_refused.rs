@@ -5,7 +5,7 @@ mod support;
 
 use std::fs;
 
-use gauth::sandbox::{Endpoint, Fault, IdTokenFault, IssParameter, Sandbox};
+use gauth::sandbox::{Approval, Endpoint, Fault, IdTokenFault, IssParameter, Sandbox};
 use serde_json::{Value, json};
 use support::{ALICE, BOB, Ran, TestEnv, change, complete, sandbox, sandbox_with};
 
@@ -304,5 +304,15 @@ fn the_code_of_another_login_is_worth_nothing() {
     let target = url::Url::parse_with_params(login.redirect_uri().as_str(), &query).expect("a URL");
     login.visit(target.as_str()).assert_not_signed_in();
     login.wait().failed_with(1).said("invalid_grant");
+    env.assert_nothing_kept(&sandbox);
+}
+
+/// The account is known by the ID token alone, so there is no signing in without one.
+#[test]
+fn a_person_who_unticks_openid_is_told_so() {
+    let (env, sandbox) = (TestEnv::new(), sandbox());
+    let only_email = Approval::only(ALICE, &["email"]);
+    let (ran, _) = complete(env.login_command(&sandbox, &[]), |url| sandbox.approve_with(url, only_email));
+    ran.failed_with(4).said("the grant does not cover openid");
     env.assert_nothing_kept(&sandbox);
 }

@@ -257,6 +257,17 @@ fn a_store_that_cannot_be_read_is_exit_7_and_nothing_is_deleted_nor_revoked() {
     assert!(!is_any_active(&sandbox));
 }
 
+/// A profile whose store is gone for good can still be removed; what stays in the store is named.
+#[test]
+fn local_only_works_without_the_store_and_names_what_stays_there() {
+    let sandbox = sandbox();
+    let env = signed_in(&sandbox);
+    kept::take_store_away(&env);
+    env.run(&["logout"]).failed_with(7).said("gauth logout --local-only");
+    env.run(&["logout", "--local-only"]).succeeded().said("stays in it");
+    assert_eq!((env.profiles().len(), cached(&env).len()), (0, 0));
+}
+
 #[test]
 fn without_the_item_there_is_nothing_to_revoke_and_the_provider_is_not_blamed() {
     let sandbox = sandbox();

@@ -269,3 +269,33 @@ fn an_index_that_names_another_endpoint_than_at_login_is_exit_7_and_nothing_is_s
     }
     elsewhere.assert_untouched();
 }
+
+/// The keyring item holds the access token where there is no runtime folder (design.md, storage).
+#[test]
+fn a_grant_that_has_ended_gives_no_token_where_the_store_keeps_it_either() {
+    let (env, sandbox) = (TestEnv::new(), sandbox());
+    let off = |args: &[&str]| {
+        let mut command = env.gauth(args);
+        command.env("GAUTH_CACHE", "off");
+        command
+    };
+    let mut login = env.login_command(&sandbox, &[]);
+    login.env("GAUTH_CACHE", "off");
+    env.signed_in_by(login, &sandbox, ALICE);
+    let _ = Running::start(off(&["token"])).wait().succeeded();
+    sandbox.revoke_grants();
+    let _ = Running::start(off(&["token", "--force-refresh"])).wait().failed_with(4);
+    let ran = Running::start(off(&["token"])).wait().failed_with(4);
+    assert_eq!(ran.stdout(), "");
+}
+
+/// Names reach the terminal, and hints that people copy.
+#[test]
+fn a_profile_name_in_the_index_that_is_none_makes_it_a_damaged_index() {
+    let sandbox = sandbox();
+    let env = signed_in(&sandbox);
+    let text = fs::read_to_string(index(&env)).expect("an index");
+    fs::write(index(&env), text.replace("[profiles.default", "[profiles.\"a\\u001b[31m;rm\"")).expect("written");
+    let ran = env.run(&["list"]).failed_with(3).said("no profile name");
+    assert!(!ran.stderr().contains('\u{1b}'));
+}
