@@ -106,3 +106,21 @@ def test_two_logins_use_two_ports_and_fresh_secrets_on_a_literal_loopback_addres
         assert uri.scheme == "http" and uri.hostname in ("127.0.0.1", "::1"), uri
         assert params["code_challenge_method"] == "S256"
         assert len(params["state"]) >= 43
+
+
+def test_a_provider_that_takes_two_logins_of_one_browser_for_one_grant_is_noticed_and_remembered(person, provider, tmp_path):
+    """The browser stays signed in, so this provider hangs the second login on the first one's grant: ending the old
+    one ends the new one too. That is said at once, and not done again."""
+    browser = {"BROWSER": parts.CHROMIUM, "BROWSER_PROFILE": str(tmp_path / "browser")}
+    codes = []
+    for _ in range(3):
+        person.forget_browser()
+        done = person.login(provider, **browser)
+        person.browser()
+        parts.wait_for(lambda: not person.started_processes(), "the browser to let go of its profile")
+        codes.append(done.code)
+        if done.code == 4:
+            assert "gauth login" in done.hint, done
+            assert person.gauth("token", "--force-refresh").code == 4
+    assert codes == [0, 4, 0]
+    assert person.gauth("token", "--force-refresh").code == 0
