@@ -137,10 +137,13 @@ impl Http {
         let (client, owner, method) = (self.client()?.clone(), host.to_owned(), request.method().clone());
         let (sender, answer) = mpsc::channel();
         // On a thread of its own, so that the person need not wait for it.
-        thread::spawn(move || {
+        let asked = thread::Builder::new().spawn(move || {
             let response = client.execute(outgoing).map_err(|error| network_error(&owner, &method, &error));
             sender.send(response.and_then(|response| read(&owner, &method, response, max_bytes)))
         });
+        if let Err(cause) = asked {
+            return Err(Error::Unreachable { host: host.to_owned(), problem: cause.to_string() });
+        }
         self.await_answer(&answer, host, request.method())
     }
 

@@ -48,7 +48,9 @@ impl Browser {
         }
         let (browser, url) = (self.clone(), url.clone());
         let (sender, receiver) = mpsc::channel();
-        thread::spawn(move || sender.send(browser.launch(&url)));
+        if let Err(cause) = thread::Builder::new().spawn(move || sender.send(browser.launch(&url))) {
+            return Ok(Opening::Failed(cause));
+        }
         Ok(match receiver.recv_timeout(PATIENCE) {
             Ok(Err(cause)) => Opening::Failed(cause),
             Ok(Ok(())) | Err(_) => Opening::Started,

@@ -246,13 +246,14 @@ struct Running {
 
 impl Running {
     fn start(listeners: Vec<TcpListener>, shared: &Arc<Shared>) -> Result<Running> {
-        let mut acceptors = Vec::new();
+        let mut running = Running { shared: Arc::clone(shared), acceptors: Vec::new() };
         for listener in listeners {
             let address = listener.local_addr().map_err(no_loopback)?;
             let shared = Arc::clone(shared);
-            acceptors.push((address, thread::spawn(move || accept(&listener, &shared))));
+            let acceptor = thread::Builder::new().spawn(move || accept(&listener, &shared)).map_err(no_loopback)?;
+            running.acceptors.push((address, acceptor));
         }
-        Ok(Running { shared: Arc::clone(shared), acceptors })
+        Ok(running)
     }
 
     fn stop(&mut self) {

@@ -61,7 +61,10 @@ fn limited<T: Send + 'static>(
     call: impl FnOnce() -> keyring::Result<T> + Send + 'static,
 ) -> Result<T, StoreError> {
     let (sender, answer) = mpsc::channel();
-    thread::spawn(move || sender.send(call()));
+    // A system without a thread to spare is a keyring that cannot be asked, not a crash.
+    if let Err(cause) = thread::Builder::new().spawn(move || sender.send(call())) {
+        return Err(unavailable(Unavailable::Failed(cause.to_string())));
+    }
     match interrupt.receive(&answer, LIMIT) {
         Ok(Some(answered)) => answered.map_err(|error| sorted(&error)),
         Ok(None) => Err(unavailable(Unavailable::TimedOut)),

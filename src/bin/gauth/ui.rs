@@ -92,8 +92,8 @@ impl Ui {
         }
         let (sender, stopped) = mpsc::channel();
         let what = clean(what);
-        let thread = thread::spawn(move || spin(&what, self.is_terminal, &stopped));
-        Waiting { stop: Some((sender, thread)) }
+        let thread = thread::Builder::new().spawn(move || spin(&what, self.is_terminal, &stopped));
+        Waiting { stop: thread.ok().map(|thread| (sender, thread)) }
     }
 }
 

@@ -160,7 +160,7 @@ fn show(context: &Context, options: &Login, request: &Request<'_>, flow: &Instal
         let hosts =
             [&provider.authorization_endpoint, &provider.token_endpoint].map(|url| url.host_str().unwrap_or_default());
         ui.warn(&format!(
-            "no discovery document: signing in at {} with tokens from {}; the ID token rests on that connection alone",
+            "no published keys are known: signing in at {} with tokens from {}; the ID token rests on that connection alone",
             hosts[0], hosts[1]
         ));
     }
