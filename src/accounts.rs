@@ -48,6 +48,10 @@ pub struct Profile {
     /// What the client's registration asks of the redirect URI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirect: Option<LoopbackRedirect>,
+    /// Unix seconds at which the access token ends that the store keeps, where there is no runtime folder: for `status`,
+    /// which opens no store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_until: Option<u64>,
     /// Whether this provider was seen to end a new grant together with the one that it replaces.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shares_grants: bool,
@@ -274,6 +278,7 @@ pub(crate) mod tests {
             project_id: None,
             client_file: None,
             redirect: None,
+            kept_until: None,
             shares_grants: false,
             needs_login: None,
         }

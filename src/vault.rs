@@ -174,6 +174,7 @@ impl Vault {
             project_id: login.project_id.clone(),
             client_file: login.client_file.clone(),
             redirect: login.redirect.clone(),
+            kept_until: (!self.cache.is_on()).then_some(signed_in.tokens.expires_at),
             shares_grants: old.is_some_and(|old| old.shares_grants && old.provider.issuer == login.provider.issuer),
             needs_login: None,
         }

@@ -123,7 +123,8 @@ fn with_the_cache_off_the_access_token_is_nowhere_but_in_the_store() {
     let narrow = off(&["token", "--scope", "email"]).succeeded().stdout();
     assert!(env.files_with(narrow.trim()).is_empty() || env.files_with(narrow.trim()) == [item(&env)]);
     assert_eq!(cached(&env), Vec::<std::path::PathBuf>::new());
-    assert!(off(&["status"]).succeeded().stdout().contains("access token"));
+    let status = off(&["status", "--json"]).succeeded().json();
+    assert_eq!(status["access_token"]["valid"], true, "{status}");
     let _ = off(&["logout"]).succeeded();
     for issued in sandbox.issued() {
         assert!(env.files_with(&issued.value).is_empty(), "{issued:?}");
@@ -287,6 +288,8 @@ fn a_grant_that_has_ended_gives_no_token_where_the_store_keeps_it_either() {
     let _ = Running::start(off(&["token", "--force-refresh"])).wait().failed_with(4);
     let ran = Running::start(off(&["token"])).wait().failed_with(4);
     assert_eq!(ran.stdout(), "");
+    let status = Running::start(off(&["status", "--json"])).wait().succeeded().json();
+    assert_eq!((&status["access_token"], &status["needs_login"]), (&serde_json::Value::Null, &true.into()));
 }
 
 /// Names reach the terminal, and hints that people copy.

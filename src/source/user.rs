@@ -140,7 +140,10 @@ impl<'a> StoredUser<'a> {
         }
         let _ = self.vault.cache.forget(&profile.generation);
         if let Error::GrantEnded { refusal, .. } = &error {
-            let _ = self.vault.note(self.name, profile, |entry| entry.needs_login = Some(refusal.to_string()));
+            let _ = self.vault.note(self.name, profile, |entry| {
+                entry.needs_login = Some(refusal.to_string());
+                entry.kept_until = None;
+            });
         }
         Err(error)
     }
@@ -201,8 +204,12 @@ impl<'a> StoredUser<'a> {
         if let Some(fresh) = fresh {
             let _ = self.vault.cache.put(&wanted.key, fresh);
         }
-        if profile.needs_login.is_some() {
-            self.vault.note(self.name, profile, |entry| entry.needs_login = None)?;
+        let kept_until = kept.map(|fresh| fresh.expires_at).or(profile.kept_until);
+        if profile.needs_login.is_some() || kept_until != profile.kept_until {
+            self.vault.note(self.name, profile, |entry| {
+                entry.needs_login = None;
+                entry.kept_until = kept_until;
+            })?;
         }
         Ok(())
     }

@@ -1,6 +1,5 @@
 //! `gauth status`: one profile, from the index and the cache; no store is touched.
 
-use gauth::FreshToken;
 use gauth::accounts::Profile;
 use serde_json::json;
 
@@ -15,29 +14,30 @@ pub fn run(context: &Context, options: &Json) -> Result<(), Failure> {
     let name = context.profile_name().map_err(on("default"))?;
     let index = context.vault.accounts.load().map_err(on(&name))?;
     let profile = context.vault.profile(&name).map_err(on(&name))?;
-    let token = context.vault.cache.get(&profile.cache_key(&profile.scopes));
+    let ends = ends_at(context, &profile);
     if !options.json {
-        return context.ui.answer(&lines(context, &name, &profile, token.as_ref()));
+        return context.ui.answer(&lines(context, &name, &profile, ends));
     }
     let mut object = entry(&name, &profile, default_of(&index));
     let now = context.vault.clock.now();
-    object["access_token"] = token.map_or(
-        serde_json::Value::Null,
-        |token| json!({ "expires_at": rfc3339(token.expires_at), "valid": token.is_usable(now, 0) }),
-    );
+    object["access_token"] =
+        ends.map_or(serde_json::Value::Null, |ends| json!({ "expires_at": rfc3339(ends), "valid": ends > now }));
     object["needs_login"] = profile.needs_login.is_some().into();
     object["reason"] = profile.needs_login.into();
     answer_json(context, &object)
 }
 
-fn lines(context: &Context, name: &str, profile: &Profile, token: Option<&FreshToken>) -> String {
+/// When the kept access token ends, in Unix seconds; as the index has it where the token itself is in the store.
+fn ends_at(context: &Context, profile: &Profile) -> Option<u64> {
+    let cached = context.vault.cache.get(&profile.cache_key(&profile.scopes));
+    cached.map(|token| token.expires_at).or(profile.kept_until.filter(|_| !context.vault.cache.is_on()))
+}
+
+fn lines(context: &Context, name: &str, profile: &Profile, ends: Option<u64>) -> String {
     let now = context.vault.clock.now();
-    let token = match token {
-        Some(token) if token.is_usable(now, 0) => format!("good for {}", ago(token.expires_in(now))),
+    let token = match ends {
+        Some(ends) if ends > now => format!("good for {}", ago(ends - now)),
         Some(_) => "expired; the next gauth token refreshes it".to_owned(),
-        None if !context.vault.cache.is_on() => {
-            format!("kept in the {}, which is not opened for this", profile.store.name())
-        }
         None if profile.needs_login.is_some() => "none".to_owned(),
         None => "none kept; the next gauth token gets one".to_owned(),
     };
