@@ -73,7 +73,9 @@ impl Profile {
         let optional = |url: &Option<Url>| url.as_ref().map(Url::to_string).unwrap_or_default();
         let parts = [
             provider.issuer.clone(),
+            provider.authorization_endpoint.to_string(),
             provider.token_endpoint.to_string(),
+            optional(&provider.jwks_uri),
             optional(&provider.revocation_endpoint),
             optional(&provider.userinfo_endpoint),
             self.client_id.clone(),

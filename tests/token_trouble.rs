@@ -271,6 +271,24 @@ fn an_index_that_names_another_endpoint_than_at_login_is_exit_7_and_nothing_is_s
     elsewhere.assert_untouched();
 }
 
+/// The hint is to sign in again: that login must not take the changed endpoints for the remembered ones, or the code and
+/// its verifier would go there (B-4).
+#[test]
+fn signing_in_again_after_the_index_was_changed_goes_to_the_provider_of_the_client_file() {
+    for endpoint in ["token", "authorize", "jwks"] {
+        let sandbox = sandbox();
+        let env = signed_in(&sandbox);
+        let elsewhere = trap::Trap::set();
+        let text = fs::read_to_string(index(&env)).expect("an index");
+        let changed = text.replace(&format!("{}/{endpoint}\"", sandbox.issuer()), &format!("{}\"", elsewhere.url()));
+        assert_ne!(text, changed, "{endpoint}");
+        fs::write(index(&env), changed).expect("written");
+        env.signed_in_by(env.gauth(&["login", "--no-browser"]), &sandbox, ALICE);
+        let _ = env.run(&["token", "--force-refresh"]).succeeded();
+        elsewhere.assert_untouched();
+    }
+}
+
 /// The keyring item holds the access token where there is no runtime folder (design.md, storage).
 #[test]
 fn a_grant_that_has_ended_gives_no_token_where_the_store_keeps_it_either() {

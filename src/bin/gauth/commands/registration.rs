@@ -70,26 +70,28 @@ fn of_issuer(context: &Context, issuer: &str, client_id: &str) -> Result<Registr
     })
 }
 
-/// The file may be another one by now.
-fn same_client(client: Client, old: &Profile) -> Result<Client> {
-    if client.id.as_str() == old.client_id { Ok(client) } else { Err(Error::NoClient) }
+/// The profile's own client and provider. Both count only with the credential that is bound to them: it has the secret,
+/// and tells an index that was changed. Without it the way is the one of a first login, from the client file or the
+/// issuer; so signing in is still possible where the store is closed or damaged.
+fn remembered(context: &Context, old: &Profile) -> Result<Registration> {
+    match (Credential::load(&*context.vault.store(old.store), old).ok().flatten(), &old.client_file) {
+        (Some(credential), _) if credential.generation == old.generation => Ok(Registration {
+            provider: old.provider.clone(),
+            client: credential.client(old),
+            redirect: old.redirect.clone(),
+            client_file: old.client_file.clone(),
+            project_id: old.project_id.clone(),
+            is_web: old.redirect.as_ref().is_some_and(|redirect| redirect.port.is_some()),
+        }),
+        (_, Some(path)) => {
+            let issuer = old.provider.has_keys().then_some(old.provider.issuer.as_str());
+            of_file(context, path, issuer).and_then(|registration| same_client(registration, old))
+        }
+        (_, None) => of_issuer(context, &old.provider.issuer, &old.client_id),
+    }
 }
 
-/// The profile's own client; its secret comes from the store, as it is with the refresh token. Where the store cannot
-/// give it, the client file is read again, so that signing in with another store is still possible.
-fn remembered(context: &Context, old: &Profile) -> Result<Registration> {
-    let stored = Credential::load(&*context.vault.store(old.store), old).ok().flatten();
-    let client = match (stored, &old.client_file) {
-        (Some(credential), _) => credential.client(old),
-        (None, Some(path)) => same_client(ClientFile::read(path)?.client, old)?,
-        (None, None) => Client::public(&old.client_id),
-    };
-    Ok(Registration {
-        provider: old.provider.clone(),
-        client,
-        redirect: old.redirect.clone(),
-        client_file: old.client_file.clone(),
-        project_id: old.project_id.clone(),
-        is_web: old.redirect.as_ref().is_some_and(|redirect| redirect.port.is_some()),
-    })
+/// The file may be another one by now.
+fn same_client(registration: Registration, old: &Profile) -> Result<Registration> {
+    if registration.client.id.as_str() == old.client_id { Ok(registration) } else { Err(Error::NoClient) }
 }
