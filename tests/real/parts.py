@@ -27,6 +27,7 @@ TESTBED = PROJECT / "tests" / "testbed"
 CERTS = TESTBED / "state" / "certs"
 GAUTH = os.environ.get("GAUTH_UNDER_TEST") or str(PROJECT / "target" / "release" / "gauth")
 OUTPUT = PROJECT / "target" / "real"  # screenshots and logs, kept
+FIGURES = os.environ.get("GAUTH_TEST_FIGURES")
 
 CHROMIUM = str(TESTBED / "browser.sh")
 STAND_IN = str(TESTBED / "browser_http.py")  # no browser: the same pages by plain HTTP, in a fifth of a second
@@ -44,6 +45,13 @@ def wait_for(condition, what, seconds=20):
         assert time.monotonic() < deadline, "waited %s s for %s" % (seconds, what)
         time.sleep(0.02)
     return value
+
+
+def figure(what, count):
+    """Adds to the figures that tests/run prints at its end: how many of what were met and came out right."""
+    if FIGURES:
+        with open(FIGURES, "a") as figures:
+            figures.write("%d %s\n" % (count, what))
 
 
 def http(method, url, **more):
