@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use gauth::login::{InstalledAppFlow, ListenOptions, LoginOptions, Opening};
+use gauth::store::keyring::KeyringStore;
 use gauth::store::memory::MemoryStore;
 use gauth::vault::NewLogin;
 use gauth::{
@@ -96,11 +97,11 @@ fn sign_in(vault: &Vault, http: &Http, client_file: &Path) -> Result<()> {
 /// Where things are kept. Without a cache the access token is in the keyring, beside the refresh token.
 fn vault(folder: PathBuf) -> Vault {
     Vault {
-        lock_dir: folder.join("locks"),
         accounts: Accounts::new(folder),
         cache: Cache::off(),
         clock: Clock::system(),
         interrupt: Interrupt::default(),
+        keyring: KeyringStore::default(),
         memory: Arc::new(MemoryStore::default()),
     }
 }

@@ -150,6 +150,12 @@ impl Accounts {
         self.dir.join("secrets")
     }
 
+    /// Where the locks are: beside what they protect, so that two processes that share the index share them as well, in
+    /// whatever session or container they run and wherever their runtime folders are.
+    pub fn locks_dir(&self) -> PathBuf {
+        self.dir.join("locks")
+    }
+
     /// Where a refresh token is set aside that the store would not take: see [`crate::rescue`].
     pub fn rescue_path(&self, profile: &Profile) -> PathBuf {
         self.dir.join("unsaved").join(format!("{}.sealed", profile.item))
@@ -193,7 +199,7 @@ impl Accounts {
         let file = IndexFile { version: INDEX_VERSION, default: index.default, profiles: index.profiles };
         let text = toml::to_string(&file)
             .map_err(|error| Error::Index { path: self.path(), problem: format!("cannot be written: {error}") })?;
-        files::replace(&self.path(), text.as_bytes()).map_err(Error::io("write", &self.path()))?;
+        files::replace_alone(&self.path(), text.as_bytes()).map_err(Error::io("write", &self.path()))?;
         Ok(result)
     }
 
@@ -210,10 +216,10 @@ impl Accounts {
 
     /// The index is held for a moment only; the limit is for a holder that was stopped.
     fn guard(&self) -> Result<Lock> {
-        Lock::acquire(&self.dir, ".profiles", Duration::from_secs(10), &Interrupt::default())
+        Lock::acquire(&self.locks_dir(), ".profiles", Duration::from_secs(10), &Interrupt::default())
     }
 
-    /// A name for a profile's lock and store items. Two folders of one person never share one.
+    /// A name for a profile's store items. Two folders of one person never share one.
     pub fn unique_name(&self, profile: &str) -> String {
         // By whatever way a folder is reached, it is one folder.
         let dir = self.dir.canonicalize().or_else(|_| std::path::absolute(&self.dir));

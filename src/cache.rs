@@ -41,7 +41,7 @@ impl Cache {
     pub fn put(&self, key: &str, token: &FreshToken) -> Result<()> {
         let Some(path) = self.path(key) else { return Ok(()) };
         let text = zeroize::Zeroizing::new(serde_json::to_vec(token).unwrap_or_default());
-        files::replace(&path, &text).map_err(Error::io("write", &path))
+        files::replace_alone(&path, &text).map_err(Error::io("write", &path))
     }
 
     /// Forgets every token of a login, narrowed ones too: those whose key begins with its generation.
@@ -52,7 +52,8 @@ impl Cache {
         let Some(dir) = &self.dir else { return Ok(()) };
         for path in files::list(dir).map_err(Error::io("read", dir))? {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if name.starts_with(&format!("{generation}.")) {
+            // also what a killed writer left: a temporary file is hidden
+            if name.trim_start_matches('.').starts_with(&format!("{generation}.")) {
                 files::remove(&path).map_err(Error::io("remove", &path))?;
             }
         }

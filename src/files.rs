@@ -31,6 +31,24 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     sync_dir(dir)
 }
 
+/// The same for a file that only the holder of a lock writes: what a writer left beside it that was killed half way is
+/// removed first, since it may hold a secret.
+pub(crate) fn replace_alone(path: &Path, content: &[u8]) -> io::Result<()> {
+    sweep(path)?;
+    replace(path, content)
+}
+
+/// Removes the temporary files of a path. Only for the holder of its lock.
+pub(crate) fn sweep(path: &Path) -> io::Result<()> {
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
+    let prefix = format!(".{}.", name.to_string_lossy());
+    let is_temporary = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.strip_prefix(&prefix).is_some_and(|end| end.len() == 16 && end.bytes().all(|b| b.is_ascii_hexdigit()))
+    };
+    list(dir)?.iter().filter(|path| is_temporary(path)).try_for_each(|path| remove(path))
+}
+
 fn create_new(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.write(true).create_new(true);
@@ -167,6 +185,20 @@ mod tests {
         assert!(read_private(&path).is_ok());
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("changed");
         assert!(read_private(&path).is_err());
+    }
+
+    #[test]
+    fn what_a_killed_writer_left_is_removed_by_the_next_one_and_nothing_else_is() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("file");
+        let (left, others) =
+            (".file.0123456789abcdef", ["file.0123456789abcdef", ".other.0123456789abcdef", ".file.x"]);
+        for name in others.iter().chain([&left]) {
+            fs::write(dir.path().join(name), "secret").expect("written");
+        }
+        replace_alone(&path, b"new").expect("written");
+        assert!(!dir.path().join(left).exists());
+        assert!(others.iter().all(|name| dir.path().join(name).exists()) && path.exists());
     }
 
     #[test]

@@ -9,9 +9,9 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use oauth2::http::{HeaderMap, Method, header};
+use oauth2::http::{Method, header};
 use oauth2::{AccessToken, HttpRequest, HttpResponse};
-use reqwest::blocking::{Client, ClientBuilder, Response};
+use reqwest::blocking::{Client, ClientBuilder, Request, Response};
 use reqwest::{NoProxy, Proxy, redirect};
 use serde::de::DeserializeOwned;
 use url::Url;
@@ -19,6 +19,7 @@ use url::Url;
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
 use crate::provider::{check_endpoint, host_of};
+use crate::retry::{self, FIRST_DELAY, SHORTEST_TRY, TRIES};
 use crate::tls;
 
 /// What may differ from one program or network to the next. The library reads no environment.
@@ -102,29 +103,30 @@ impl Http {
         }
     }
 
-    /// Sends a request; a transient failure is tried again (at most [`TRIES`] times in all).
+    /// Sends a request; a transient failure is tried again, a bounded number of times and within [`TOTAL_TIMEOUT`].
     fn send(&self, request: &HttpRequest, max_bytes: u64) -> Result<HttpResponse> {
         let (started, mut delay) = (Instant::now(), FIRST_DELAY);
+        let left = || TOTAL_TIMEOUT.saturating_sub(started.elapsed());
         for _ in 1..TRIES {
-            let error = match self.send_once(request, max_bytes) {
+            let error = match self.send_once(request, max_bytes, left()) {
                 Err(error) => error,
                 answered => return answered,
             };
-            match wait_before_retry(&error, delay) {
-                Some(wait) if started.elapsed() + wait < RETRY_WITHIN => self.options.interrupt.sleep(wait)?,
+            match retry::wait(&error, delay) {
+                Some(wait) if wait + SHORTEST_TRY <= left() => self.options.interrupt.sleep(wait)?,
                 _ => return Err(error),
             }
             delay *= 2;
         }
-        self.send_once(request, max_bytes)
+        self.send_once(request, max_bytes, left())
     }
 
-    fn send_once(&self, request: &HttpRequest, max_bytes: u64) -> Result<HttpResponse> {
+    fn send_once(&self, request: &HttpRequest, max_bytes: u64, limit: Duration) -> Result<HttpResponse> {
         let url = Url::parse(&request.uri().to_string()).map_err(|_| bad_answer("(none)", "no URL"))?;
         check_endpoint("address", &url)?;
         let host = host_of(&url);
         let started = Instant::now();
-        let answer = self.exchange(&host, request, max_bytes);
+        let answer = self.exchange(&host, request, max_bytes, limit);
         if let Some(observer) = &self.options.observer {
             let outcome = answer.as_ref().map(|answer| answer.status().as_u16());
             observer(&Exchange { method: request.method().as_str(), host: &host, outcome, took: started.elapsed() });
@@ -132,8 +134,9 @@ impl Http {
         answer
     }
 
-    fn exchange(&self, host: &str, request: &HttpRequest, max_bytes: u64) -> Result<HttpResponse> {
-        let outgoing = request.clone().try_into().map_err(|_| bad_answer(host, "no valid request"))?;
+    fn exchange(&self, host: &str, request: &HttpRequest, max_bytes: u64, limit: Duration) -> Result<HttpResponse> {
+        let mut outgoing: Request = request.clone().try_into().map_err(|_| bad_answer(host, "no valid request"))?;
+        *outgoing.timeout_mut() = Some(limit);
         let (client, owner, method) = (self.client()?.clone(), host.to_owned(), request.method().clone());
         let (sender, answer) = mpsc::channel();
         // On a thread of its own, so that the person need not wait for it.
@@ -144,7 +147,7 @@ impl Http {
         if let Err(cause) = asked {
             return Err(Error::Unreachable { host: host.to_owned(), problem: cause.to_string() });
         }
-        self.await_answer(&answer, host, request.method())
+        self.await_answer(&answer, host, request.method(), limit)
     }
 
     /// A request that may have been acted on gets a little longer when the person gives up: its answer can be a new
@@ -154,9 +157,9 @@ impl Http {
         answer: &Receiver<Result<HttpResponse>>,
         host: &str,
         method: &Method,
+        limit: Duration,
     ) -> Result<HttpResponse> {
-        let limit = TOTAL_TIMEOUT + CONNECT_TIMEOUT;
-        let answered = match self.options.interrupt.receive(answer, limit) {
+        let answered = match self.options.interrupt.receive(answer, limit + GRACE) {
             Err(interrupted) if method == Method::GET => return Err(interrupted),
             Err(interrupted) => return answer.recv_timeout(GRACE).unwrap_or(Err(interrupted)),
             Ok(answered) => answered,
@@ -187,7 +190,6 @@ fn build(options: &HttpOptions) -> Result<Client> {
         .user_agent(concat!("gauth/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(TOTAL_TIMEOUT)
         .tls_backend_preconfigured(tls::config(options.ca_file.as_deref())?);
     builder = proxied(builder, options)?;
     builder.build().map_err(|_| Error::NetworkSetup("the HTTP client cannot be set up".to_owned()))
@@ -227,8 +229,8 @@ fn read(host: &str, method: &Method, response: Response, max_bytes: u64) -> Resu
     if status.is_redirection() {
         return Err(bad_answer(host, &format!("a redirect (status {}), which is never followed", status.as_u16())));
     }
-    if is_transient(status.as_u16()) {
-        let retry_after = retry_after(response.headers());
+    if retry::is_transient(status.as_u16()) {
+        let retry_after = retry::after(response.headers());
         return Err(Error::ServerFailed { host: host.to_owned(), status: status.as_u16(), retry_after });
     }
     let headers = response.headers().clone();
@@ -241,32 +243,6 @@ fn read(host: &str, method: &Method, response: Response, max_bytes: u64) -> Resu
     *answer.status_mut() = status;
     *answer.headers_mut() = headers;
     Ok(answer)
-}
-
-/// Statuses that speak of the moment, not of the request (G-28).
-fn is_transient(status: u16) -> bool {
-    matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
-}
-
-/// Seconds of `Retry-After`; its date form is rare at token endpoints and taken as absent.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
-}
-
-/// How long to wait before the next try; `None` for a failure that another try will not mend, whose request may
-/// have been acted on, or whose server asks for more patience than a person has.
-fn wait_before_retry(error: &Error, delay: Duration) -> Option<Duration> {
-    match error {
-        Error::ServerFailed { retry_after: Some(asked), .. } => (*asked <= MAX_RETRY_AFTER).then_some(*asked),
-        Error::ServerFailed { .. } | Error::Unreachable { .. } => Some(jittered(delay)),
-        _ => None,
-    }
-}
-
-/// Plus or minus ten percent, so that many processes do not come back in step.
-fn jittered(delay: Duration) -> Duration {
-    delay.mul_f64(rand::random_range(0.9..1.1))
 }
 
 fn network_error(host: &str, method: &Method, error: &reqwest::Error) -> Error {
@@ -339,31 +315,15 @@ const TOKEN_BYTES: u64 = 64 * 1024;
 /// Discovery documents and key sets.
 const DOCUMENT_BYTES: u64 = 512 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// One try, the body included, so that a dripping answer ends too.
+/// All tries with the waits between them, bodies included, so that a dripping answer ends too: less than the patience of
+/// those that wait for the lock meanwhile.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long an interrupted exchange may still bring its answer.
+/// How long an interrupted exchange may still bring its answer, and one at its limit its error.
 const GRACE: Duration = Duration::from_secs(1);
-const TRIES: u32 = 3;
-const FIRST_DELAY: Duration = Duration::from_millis(500);
-/// No try begins later than this: with the last one's own limit, the whole ends within a lock's patience.
-const RETRY_WITHIN: Duration = Duration::from_secs(8);
-/// A person waits this long for a token, not longer.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_failures_of_the_moment_are_tried_again() {
-        let failed = |retry_after| Error::ServerFailed { host: "h".to_owned(), status: 503, retry_after };
-        assert!(wait_before_retry(&failed(None), FIRST_DELAY).is_some());
-        assert_eq!(wait_before_retry(&failed(Some(Duration::from_secs(2))), FIRST_DELAY), Some(Duration::from_secs(2)));
-        assert_eq!(wait_before_retry(&failed(Some(Duration::from_secs(3600))), FIRST_DELAY), None);
-        let lost = Error::AnswerLost { host: "h".to_owned(), problem: String::new() };
-        assert_eq!(wait_before_retry(&lost, FIRST_DELAY), None);
-        assert_eq!(wait_before_retry(&bad_answer("h", "x"), FIRST_DELAY), None);
-    }
 
     #[test]
     fn this_machine_is_never_reached_through_the_proxy() {

@@ -14,7 +14,7 @@
 //! |---|---|---|
 //! | words | [`error`], [`scopes`], [`token`], [`interrupt`], [`login::callback`] | plain values and pure functions |
 //! | facts | [`client`], [`provider`], `discovery`, [`id_token`], `key_set` | who asks, who is asked, what a token says |
-//! | edges | [`http`], `tls`, [`store`], [`cache`], [`lock`], `files`, [`login::loopback`], [`login::browser`] | one outside thing each |
+//! | edges | [`http`], `retry`, `tls`, [`store`], [`cache`], [`lock`], `files`, [`login::loopback`], [`login::browser`] | one outside thing each |
 //! | work | [`token_endpoint`], [`login`], [`accounts`], [`credential`], [`rescue`], [`vault`], [`source`] | the flow, and what is kept of it |
 //! | judge | `sandbox` | a strict provider of its own, for demos and tests; shares no code with the client |
 //! | person | `src/bin/gauth` | the command line; uses only what is public here |
@@ -36,6 +36,7 @@ pub mod lock;
 pub mod login;
 pub mod provider;
 pub mod rescue;
+mod retry;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod scopes;

@@ -1,7 +1,8 @@
 //! The refresh lock: one process at a time, by a kernel lock that dies with its holder. Its file is never deleted.
 
 use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
@@ -21,7 +22,8 @@ impl Lock {
     /// [`Error::LockBusy`], [`Error::Interrupted`] or [`Error::Io`].
     pub fn acquire(dir: &Path, name: &str, patience: Duration, interrupt: &Interrupt) -> Result<Lock> {
         let path = dir.join(format!("{name}.lock"));
-        let file = open(dir, &path)?;
+        check_dir(dir)?;
+        let file = open(&path).map_err(Error::io("open", &path))?;
         let deadline = Instant::now() + patience;
         let mut pause = FIRST_PAUSE;
         loop {
@@ -36,10 +38,19 @@ impl Lock {
     }
 }
 
-fn open(dir: &Path, path: &PathBuf) -> Result<File> {
+fn check_dir(dir: &Path) -> Result<()> {
     files::create_private_dir(dir).map_err(Error::io("create", dir))?;
-    files::check_own_dir(dir).map_err(Error::io("use", dir))?;
-    File::options().create(true).append(true).open(path).map_err(Error::io("open", path))
+    files::check_own_dir(dir).map_err(Error::io("use", dir))
+}
+
+/// A file that is there already can be locked without being written: so a read-only folder has the same lock as before.
+fn open(path: &Path) -> io::Result<File> {
+    match File::options().create(true).append(true).open(path) {
+        Err(error) if matches!(error.kind(), ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied) => {
+            File::open(path).map_err(|_| error)
+        }
+        opened => opened,
+    }
 }
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);

@@ -57,7 +57,7 @@ impl Drop for RescueKey {
 /// [`Error::Io`].
 pub(crate) fn set_aside(path: &Path, key: &RescueKey, login: &str, token: &RefreshToken) -> Result<()> {
     let sealed = seal(key, login, token.secret().as_bytes()).unwrap_or_default();
-    files::replace(path, &sealed).map_err(Error::io("write", path))
+    files::replace_alone(path, &sealed).map_err(Error::io("write", path))
 }
 
 /// The token that was set aside for this login, if there is one that the key opens.

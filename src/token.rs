@@ -94,12 +94,17 @@ pub struct Clock(Arc<dyn Fn() -> u64 + Send + Sync>);
 impl Clock {
     /// The system's clock.
     pub fn system() -> Clock {
-        Clock(Arc::new(system_seconds))
+        Clock::new(system_seconds)
+    }
+
+    /// A clock of one's own: `now` gives Unix seconds.
+    pub fn new(now: impl Fn() -> u64 + Send + Sync + 'static) -> Clock {
+        Clock(Arc::new(now))
     }
 
     /// A clock that stands still.
     pub fn fixed(unix_seconds: u64) -> Clock {
-        Clock(Arc::new(move || unix_seconds))
+        Clock::new(move || unix_seconds)
     }
 
     /// Unix seconds.

@@ -29,12 +29,12 @@ pub struct Vault {
     pub accounts: Accounts,
     /// The access tokens.
     pub cache: Cache,
-    /// Where locks are: local, and the same for all processes of this user.
-    pub lock_dir: PathBuf,
     /// The time.
     pub clock: Clock,
     /// Ends waits for the lock.
     pub interrupt: Interrupt,
+    /// What `StoreKind::Keyring` means: one connection to it for all calls of this process.
+    pub keyring: KeyringStore,
     /// What `StoreKind::Memory` means in this process.
     pub memory: Arc<MemoryStore>,
 }
@@ -71,7 +71,7 @@ impl Vault {
     /// The store of a kind. Opening it does nothing yet.
     pub fn store(&self, kind: StoreKind) -> Arc<dyn SecretStore> {
         match kind {
-            StoreKind::Keyring => Arc::new(KeyringStore::new(self.interrupt.clone())),
+            StoreKind::Keyring => Arc::new(self.keyring.clone()),
             StoreKind::File => Arc::new(FileStore::new(self.accounts.secrets_dir())),
             StoreKind::Memory => Arc::clone(&self.memory) as Arc<dyn SecretStore>,
         }
@@ -95,7 +95,7 @@ impl Vault {
     /// [`Error::Store`], [`Error::Index`] or [`Error::Io`].
     pub fn check_writable(&self, name: &str, kind: StoreKind) -> Result<()> {
         self.accounts.check_writable()?;
-        drop(self.lock(name)?);
+        let _lock = self.lock(name)?;
         let (store, item) = (self.store(kind), format!("{}.write-test", self.accounts.unique_name(name)));
         let probe = new_generation().into_bytes();
         store.set(&item, &SecretBytes::new(probe.clone()))?;
@@ -115,7 +115,7 @@ impl Vault {
     /// # Errors
     /// Those of [`Lock::acquire`].
     pub fn lock(&self, name: &str) -> Result<Lock> {
-        Lock::acquire(&self.lock_dir, &self.accounts.unique_name(name), LOCK_PATIENCE, &self.interrupt)
+        Lock::acquire(&self.accounts.locks_dir(), name, LOCK_PATIENCE, &self.interrupt)
     }
 
     /// Keeps a login: credential, then index, then cache, so that a crash leaves the old login or the new one.

@@ -18,8 +18,8 @@ use gauth::lock::Lock;
 use gauth::sandbox::{Endpoint, Fault, IssuedKind, Sandbox};
 use gauth::{Clock, Error, Http, Interrupt, StoredUser, TokenRequest};
 use kept::{
-    cached, issued, item, newest_access, newest_refresh, refreshes, secrets_dir, signed_in, signed_in_and_expired,
-    stored_refresh, until, vault,
+    cached, issued, item, locks, newest_access, newest_refresh, refreshes, remove_locks, secrets_dir, signed_in,
+    signed_in_and_expired, stored_refresh, until, vault,
 };
 use support::{ALICE, BOB, Running, TestEnv, Visit, change, sandbox};
 
@@ -111,6 +111,28 @@ fn whole_and_narrowed_tokens_at_once_are_one_refresh_each_and_the_grant_survives
     assert!(sandbox.is_active(&stored_refresh(&env)));
 }
 
+/// A desktop session, a cron job and a container that share a home have runtime folders of their own, or none: they must
+/// not disagree on the lock (storage 3.3). Each has a cache of its own and so may refresh, but one after the other.
+#[test]
+fn processes_of_other_sessions_have_the_same_lock() {
+    let sandbox = sandbox();
+    let env = signed_in_and_expired(&sandbox);
+    let sessions: Vec<TestEnv> = (0..4).map(|_| TestEnv::new()).collect();
+    let running: Vec<_> = (0..20)
+        .map(|number| {
+            let mut command = env.gauth(&["token"]);
+            match sessions.get(number % 5) {
+                Some(session) => command.env("GAUTH_RUNTIME_DIR", session.runtime_dir()),
+                None => command.env("GAUTH_CACHE", "off"),
+            };
+            Running::start(command)
+        })
+        .collect();
+    assert_eq!(outputs(running).len(), 5, "a token for each cache");
+    assert_eq!(refreshes(&sandbox).len(), 5);
+    assert!(sandbox.is_active(&stored_refresh(&env)), "no spent refresh token was used");
+}
+
 #[test]
 fn profiles_do_not_wait_for_each_other() {
     let sandbox = sandbox();
@@ -182,16 +204,15 @@ fn assert_newer_grant_won(env: &TestEnv, sandbox: &Sandbox) {
     assert_eq!(left.len(), 1, "one secret for one profile: {left:?}");
 }
 
-/// Locks that do not exclude each other: the runtime folder of a cron job and of a desktop session. What counts then is
-/// the generation (storage 3.4, "compare-and-swap").
+/// Locks that do not exclude each other, because somebody removed their files. What counts then is the generation
+/// (storage 3.4, "compare-and-swap").
 #[test]
 fn a_login_with_another_lock_during_a_refresh_wins_as_well() {
     let sandbox = sandbox();
-    let (env, other) = (signed_in(&sandbox), TestEnv::new());
+    let env = signed_in(&sandbox);
     let (late, gate) = Gate::hold_refresh(&env, &sandbox);
-    let mut login = env.login_command(&sandbox, &[]);
-    login.env("GAUTH_RUNTIME_DIR", other.runtime_dir());
-    let login = Running::start_login(login);
+    remove_locks(&env);
+    let login = env.login(&sandbox, &[]);
     login.visit(&sandbox.approve(login.url(), ALICE));
     let _ = login.wait().succeeded();
     gate.open();
@@ -202,11 +223,10 @@ fn a_login_with_another_lock_during_a_refresh_wins_as_well() {
 #[test]
 fn a_logout_with_another_lock_during_a_refresh_leaves_nothing_behind() {
     let sandbox = sandbox();
-    let (env, other) = (signed_in(&sandbox), TestEnv::new());
+    let env = signed_in(&sandbox);
     let (late, gate) = Gate::hold_refresh(&env, &sandbox);
-    let mut logout = env.gauth(&["logout"]);
-    logout.env("GAUTH_RUNTIME_DIR", other.runtime_dir());
-    let _ = Running::start(logout).wait().succeeded();
+    remove_locks(&env);
+    let _ = env.run(&["logout"]).succeeded();
     gate.open();
     let _ = late.wait().failed_with(4);
     assert_eq!(env.profiles().len(), 0);
@@ -240,7 +260,7 @@ fn a_holder_that_hangs_is_exit_6_and_a_living_token_is_printed_all_the_same() {
 #[test]
 fn the_wait_for_the_lock_is_bounded_by_what_was_asked() {
     let env = TestEnv::new();
-    let dir = env.runtime_dir().join("gauth");
+    let dir = env.files().join("locks");
     let acquire = || Lock::acquire(&dir, "default", Duration::from_millis(100), &Interrupt::default());
     let held = acquire().expect("free");
     assert!(matches!(acquire(), Err(Error::LockBusy(patience)) if patience == Duration::from_millis(100)));
@@ -281,14 +301,9 @@ fn an_interrupt_ends_the_wait_for_the_lock() {
 fn the_lock_file_is_never_deleted() {
     let sandbox = sandbox();
     let env = signed_in(&sandbox);
-    let locks = || {
-        let mut files = env.files_below(&env.runtime_dir());
-        files.retain(|path| path.extension().is_some_and(|extension| extension == "lock"));
-        files
-    };
-    let before = locks();
-    assert_eq!(before.len(), 1);
+    let before = locks(&env);
+    assert_eq!(before.len(), 2, "that of the profile and that of the index: {before:?}");
     let _ = env.run(&["token", "--force-refresh"]).succeeded();
     let _ = env.run(&["logout"]).succeeded();
-    assert_eq!(locks(), before, "deleting it would let two in");
+    assert_eq!(locks(&env), before, "deleting it would let two in");
 }

@@ -8,8 +8,10 @@ mod kept;
 mod support;
 
 use std::fs;
+use std::sync::Arc;
 
 use gauth::sandbox::{Fault, IssuedKind, Sandbox};
+use gauth::{Clock, Http, StoredUser, TokenRequest};
 use kept::{
     issued, item, newest_access, newest_refresh, refreshes, secrets_dir, signed_in, signed_in_and_expired,
     stored_refresh, until, without_rotation,
@@ -163,23 +165,36 @@ fn a_grant_that_is_refused_is_asked_for_once_and_not_again() {
     assert_eq!(refreshes(&sandbox).len(), 1);
 }
 
-/// Another process with another lock (another `GAUTH_RUNTIME_DIR`) signed in meanwhile: design.md, "token, cold".
+/// Another process signed in meanwhile, with another lock because somebody removed the file: design.md, "token, cold".
 #[test]
 fn a_refused_refresh_token_that_was_replaced_meanwhile_is_no_reason_for_a_login() {
     let sandbox = sandbox();
     let env = signed_in(&sandbox);
     sandbox.revoke_grants();
     let (running, gate) = gate::Gate::hold_refresh(&env, &sandbox);
-    let other = TestEnv::new();
-    let mut login = env.login_command(&sandbox, &[]);
-    login.env("GAUTH_RUNTIME_DIR", other.runtime_dir());
-    let login = Running::start_login(login);
+    kept::remove_locks(&env);
+    let login = env.login(&sandbox, &[]);
     login.visit(&sandbox.approve(login.url(), ALICE));
     let _ = login.wait().succeeded();
     gate.open();
     let ran = running.wait();
     assert_eq!(status(&env, &[])["needs_login"], false, "the new grant is not marked");
     assert_eq!(ran.code, Some(0), "the store has a newer one: {}", ran.stderr());
+}
+
+/// L-28: a laptop that sleeps between the request and its answer wakes up with a token that has ended.
+#[test]
+fn a_token_that_ended_while_the_machine_slept_is_refreshed_once_more() {
+    let sandbox = Arc::new(sandbox());
+    let env = signed_in(&sandbox);
+    let (morning, asleep) = (Clock::system().now(), Arc::clone(&sandbox));
+    let clock = Clock::new(move || if refreshes(&asleep).is_empty() { morning } else { morning + 2 * 3600 });
+    let (vault, http) = (kept::vault(&env, clock), Http::default());
+    let request = TokenRequest { force: true, ..TokenRequest::default() };
+    let served = StoredUser::new(&vault, &http, "default").token(&request).expect("a token");
+    assert_eq!(refreshes(&sandbox).len(), 2);
+    assert_eq!(served.token.access_token.secret(), &newest_access(&sandbox));
+    assert!(served.token.is_usable(morning + 2 * 3600, 3000));
 }
 
 #[test]

@@ -103,12 +103,15 @@ impl<'a> StoredUser<'a> {
     fn locked(&self, request: &TokenRequest, before: Option<&FreshToken>) -> Result<FreshToken> {
         let _lock = self.vault.lock(self.name)?;
         match self.attempt(request, before)? {
+            Attempt::Done(token) if self.has_ended(&token) => self.attempt(request, before)?.or(|| Ok(token)),
             Attempt::Done(token) => Ok(token),
-            Attempt::Overtaken(error) => match self.attempt(request, before)? {
-                Attempt::Done(token) => Ok(token),
-                Attempt::Overtaken(_) => Err(error),
-            },
+            Attempt::Overtaken(error) => self.attempt(request, before)?.or(|| Err(error)),
         }
+    }
+
+    /// Whether a token had a life and it is over: a machine can be asleep between the request and here.
+    fn has_ended(&self, token: &FreshToken) -> bool {
+        token.expires_at > token.issued_at && !token.is_usable(self.vault.clock.now(), 0)
     }
 
     /// Everything is read here and not before: what counts is what index and store say now. The lock keeps others away,
@@ -220,6 +223,15 @@ enum Attempt {
     Done(FreshToken),
     /// Index or store changed meanwhile: the outcome is not of the present login. Worth one more try.
     Overtaken(Error),
+}
+
+impl Attempt {
+    fn or(self, otherwise: impl FnOnce() -> Result<FreshToken>) -> Result<FreshToken> {
+        match self {
+            Attempt::Done(token) => Ok(token),
+            Attempt::Overtaken(_) => otherwise(),
+        }
+    }
 }
 
 /// What is asked for, in the terms of one grant.

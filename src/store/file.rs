@@ -47,7 +47,7 @@ impl SecretStore for FileStore {
 
     fn set(&self, name: &str, secret: &SecretBytes) -> Result<(), StoreError> {
         files::check_private_dir(&self.dir).map_err(|cause| self.unavailable(name, &cause))?;
-        files::replace(&self.path(name), secret.secret()).map_err(|cause| self.unavailable(name, &cause))
+        files::replace_alone(&self.path(name), secret.secret()).map_err(|cause| self.unavailable(name, &cause))
     }
 
     fn check_space(&self, name: &str, bytes: usize) -> Result<(), StoreError> {
@@ -58,7 +58,8 @@ impl SecretStore for FileStore {
     }
 
     fn delete(&self, name: &str) -> Result<(), StoreError> {
-        files::remove(&self.path(name)).map_err(|cause| self.unavailable(name, &cause))
+        let path = self.path(name);
+        files::sweep(&path).and_then(|()| files::remove(&path)).map_err(|cause| self.unavailable(name, &cause))
     }
 }
 

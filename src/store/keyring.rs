@@ -1,8 +1,9 @@
 //! The OS keyring, every call with a time limit. The only file that names keyring and its stores.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::fmt;
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -16,15 +17,54 @@ use crate::store::{SecretBytes, SecretStore, StoreError, StoreKind, Unavailable}
 ///
 /// Every call runs on a thread of its own and is given up after [`LIMIT`]: a locked keyring can wait for its prompt
 /// for ever, and a frozen one never answers. A thread that was given up ends with the process.
-#[derive(Clone, Debug, Default)]
+///
+/// Clones share one connection, made by the first call: what follows a refresh is then one message, so that there is
+/// little time in which a rotated refresh token exists nowhere but in memory (T-8).
+#[derive(Clone, Default)]
 pub struct KeyringStore {
     interrupt: Interrupt,
+    connection: Connection,
+}
+
+type Connection = Arc<Mutex<Option<Arc<CredentialStore>>>>;
+
+impl fmt::Debug for KeyringStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyringStore")
+    }
 }
 
 impl KeyringStore {
     /// The person's keyring; `interrupt` ends waits for it.
     pub fn new(interrupt: Interrupt) -> KeyringStore {
-        KeyringStore { interrupt }
+        KeyringStore { interrupt, connection: Connection::default() }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Option<Arc<CredentialStore>>> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One call on the item of this name, within the limit. A connection that was good once may be dead by now, because
+    /// the keyring was started anew: the call is then made again on a new one.
+    fn call<T: Send + 'static>(
+        &self,
+        name: &str,
+        call: impl Fn(&Entry) -> keyring::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (name, kept) = (name.to_owned(), self.kept().take());
+        let answered = limited(&self.interrupt, move || {
+            if let Some(store) = kept {
+                match entry(&store, &name).and_then(|entry| call(&entry)) {
+                    Err(Error::PlatformFailure(_)) => {}
+                    answered => return Ok((answered, store)),
+                }
+            }
+            let store = system_store()?;
+            Ok((entry(&store, &name).and_then(|entry| call(&entry)), store))
+        });
+        let (answer, store) = answered?;
+        *self.kept() = Some(store);
+        answer.map_err(|error| sorted(&error))
     }
 }
 
@@ -34,8 +74,7 @@ impl SecretStore for KeyringStore {
     }
 
     fn get(&self, name: &str) -> Result<Option<SecretBytes>, StoreError> {
-        let name = name.to_owned();
-        limited(&self.interrupt, move || match entry(&name)?.get_secret() {
+        self.call(name, |entry| match entry.get_secret() {
             Ok(secret) => Ok(Some(SecretBytes::new(secret))),
             Err(Error::NoEntry) => Ok(None),
             Err(error) => Err(error),
@@ -43,13 +82,12 @@ impl SecretStore for KeyringStore {
     }
 
     fn set(&self, name: &str, secret: &SecretBytes) -> Result<(), StoreError> {
-        let (name, secret) = (name.to_owned(), SecretBytes::new(secret.secret().to_vec()));
-        limited(&self.interrupt, move || entry(&name)?.set_secret(secret.secret()))
+        let secret = SecretBytes::new(secret.secret().to_vec());
+        self.call(name, move |entry| entry.set_secret(secret.secret()))
     }
 
     fn delete(&self, name: &str) -> Result<(), StoreError> {
-        let name = name.to_owned();
-        limited(&self.interrupt, move || match entry(&name)?.delete_credential() {
+        self.call(name, |entry| match entry.delete_credential() {
             Ok(()) | Err(Error::NoEntry) => Ok(()),
             Err(error) => Err(error),
         })
@@ -72,9 +110,9 @@ fn limited<T: Send + 'static>(
     }
 }
 
-fn entry(name: &str) -> keyring::Result<Entry> {
+fn entry(store: &Arc<CredentialStore>, name: &str) -> keyring::Result<Entry> {
     let label = format!("gauth: {}", name.split('@').next().unwrap_or(name));
-    system_store()?.build(SERVICE, name, modifiers(&label).as_ref())
+    store.build(SERVICE, name, modifiers(&label).as_ref())
 }
 
 #[cfg(all(unix, not(any(target_os = "macos", target_os = "ios", target_os = "android"))))]

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use gauth::sandbox::{Endpoint, IssuedKind, Sandbox, Seen};
+use gauth::store::keyring::KeyringStore;
 use gauth::store::memory::MemoryStore;
 use gauth::{Accounts, Cache, Clock, Interrupt, Vault};
 use serde_json::Value;
@@ -91,6 +92,16 @@ pub fn bring_store_back(env: &TestEnv) {
     fs::rename(env.files().join("secrets"), secrets_dir(env)).expect("moved back");
 }
 
+/// The lock files of the default profile and of the index.
+pub fn locks(env: &TestEnv) -> Vec<PathBuf> {
+    env.files_below(&Accounts::new(env.config_dir()).locks_dir())
+}
+
+/// Somebody cleans up: who comes next has another lock than those that are there already.
+pub fn remove_locks(env: &TestEnv) {
+    locks(env).iter().for_each(|path| fs::remove_file(path).expect("removed"));
+}
+
 /// The index.
 pub fn index(env: &TestEnv) -> PathBuf {
     env.config_dir().join("profiles.toml")
@@ -131,9 +142,9 @@ pub fn vault(env: &TestEnv, clock: Clock) -> Vault {
     Vault {
         accounts: Accounts::new(env.config_dir()),
         cache: Cache::new(env.runtime_dir().join("gauth")),
-        lock_dir: env.runtime_dir().join("gauth"),
         clock,
         interrupt: Interrupt::default(),
+        keyring: KeyringStore::default(),
         memory: Arc::new(MemoryStore::default()),
     }
 }

@@ -44,7 +44,7 @@ pub struct Global {
     /// Folder of the profile index [default: the system's place for configuration] [env: GAUTH_CONFIG_DIR]
     #[arg(long, global = true, value_name = "DIR", hide_short_help = true)]
     pub config_dir: Option<PathBuf>,
-    /// Folder in RAM for access tokens and locks [default: /run/user/UID] [env: GAUTH_RUNTIME_DIR]
+    /// Folder in RAM for access tokens [default: /run/user/UID] [env: GAUTH_RUNTIME_DIR]
     #[arg(long, global = true, value_name = "DIR", hide_short_help = true)]
     pub runtime_dir: Option<PathBuf>,
     /// Whether access tokens are kept in that folder; "off" keeps them only in the store [default: on] [env: GAUTH_CACHE]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gauth::http::Observer;
+use gauth::store::keyring::KeyringStore;
 use gauth::store::memory::MemoryStore;
 use gauth::{Accounts, Cache, Clock, Error, Http, HttpOptions, Interrupt, Result, Vault};
 
@@ -38,9 +39,9 @@ impl Context {
                     (Some(dir), None | Some(Switch::On)) => Cache::new(dir.join("gauth")),
                     _ => Cache::off(),
                 },
-                lock_dir: runtime_dir.map_or_else(|| fallback_lock_dir(&environment), |dir| dir.join("gauth")),
                 clock: Clock::system(),
                 interrupt: interrupt.clone(),
+                keyring: KeyringStore::new(interrupt.clone()),
                 memory: Arc::new(MemoryStore::default()),
             },
             http: Http::new(HttpOptions {
@@ -65,7 +66,6 @@ impl Context {
             vault: Vault {
                 accounts: Accounts::new(dir.join("config")),
                 cache: Cache::new(dir.join("run")),
-                lock_dir: dir.join("run"),
                 ..self.vault.clone()
             },
             http: Http::new(HttpOptions { interrupt: interrupt.clone(), ..HttpOptions::default() }),
@@ -129,7 +129,7 @@ fn default_config_dir(environment: &Environment) -> Result<PathBuf> {
 }
 
 /// `/run/user/UID`: RAM, this user's alone, gone at logout. Found by the user id and not by `XDG_RUNTIME_DIR`, which
-/// cron and containers do not have: two processes of one user must not disagree on the lock.
+/// cron does not have: two processes of one user share what they get.
 #[cfg(all(unix, not(target_os = "macos")))]
 fn system_runtime_dir() -> Option<PathBuf> {
     use std::os::unix::fs::MetadataExt as _;
@@ -143,22 +143,4 @@ fn system_runtime_dir() -> Option<PathBuf> {
 #[cfg(any(windows, target_os = "macos"))]
 fn system_runtime_dir() -> Option<PathBuf> {
     None
-}
-
-/// A local folder, the same for all processes of this user (`HOME` may be on a network).
-fn fallback_lock_dir(environment: &Environment) -> PathBuf {
-    let home = environment.home.clone().unwrap_or_default();
-    #[cfg(windows)]
-    return home.join("AppData").join("Local").join("gauth");
-    #[cfg(target_os = "macos")]
-    return home.join("Library/Caches/gauth");
-    #[cfg(all(unix, not(target_os = "macos")))]
-    {
-        use std::os::unix::fs::MetadataExt as _;
-        let uid = rustix::process::geteuid().as_raw();
-        let shared = PathBuf::from(format!("/tmp/gauth-{uid}"));
-        // Somebody else may have made it first; it then stays theirs (sticky /tmp), so all processes agree on the other.
-        let is_free = std::fs::symlink_metadata(&shared).map_or(true, |found| found.is_dir() && found.uid() == uid);
-        if is_free { shared } else { home.join(".cache/gauth") }
-    }
 }

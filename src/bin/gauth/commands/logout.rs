@@ -35,6 +35,7 @@ pub fn run(context: &Context, options: &Logout) -> Result<ExitCode, Failure> {
 /// Holds the lock all through, so that a refresh in flight cannot bring back what is being ended.
 fn end(context: &Context, name: &str, is_local_only: bool) -> Result<u8, Failure> {
     let ui = context.ui;
+    context.vault.profile(name).map_err(on(name))?; // a name that is none leaves no lock file
     let _lock = context.vault.lock(name).map_err(on(name))?;
     let profile = context.vault.profile(name).map_err(on(name))?;
     let ended = if is_local_only { Ok(Ended::NotAsked) } else { revoke(context, name, &profile) };
