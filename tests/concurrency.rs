@@ -21,7 +21,7 @@ use kept::{
     cached, issued, item, locks, newest_access, newest_refresh, refreshes, remove_locks, secrets_dir, signed_in,
     signed_in_and_expired, stored_refresh, until, vault,
 };
-use support::{ALICE, BOB, Running, TestEnv, Visit, change, sandbox};
+use support::{ALICE, BOB, Running, TestEnv, Visit, change, figure, sandbox};
 
 /// Starts some that wait for the lock: this line comes only after the cache was looked at.
 fn waiting(env: &TestEnv, count: usize, args: &[&str]) -> Vec<Running> {
@@ -41,13 +41,61 @@ fn lock(env: &TestEnv, name: &str) -> Lock {
 }
 
 #[test]
-fn twenty_processes_with_an_expired_token_refresh_once_and_all_get_the_token() {
+fn fifty_processes_with_an_expired_token_refresh_once_and_all_get_the_token() {
     let sandbox = sandbox();
     let env = signed_in_and_expired(&sandbox);
-    let running: Vec<_> = (0..20).map(|_| Running::start(env.gauth(&["token"]))).collect();
+    let running: Vec<_> = (0..50).map(|_| Running::start(env.gauth(&["token"]))).collect();
     assert_eq!(outputs(running), BTreeSet::from([newest_access(&sandbox) + "\n"]));
     assert_eq!(refreshes(&sandbox).len(), 1);
     assert!(sandbox.is_active(&stored_refresh(&env)), "no spent refresh token was used");
+    figure("processes at once on an expired token, one refresh", 50);
+}
+
+/// With rotation and reuse detection, a refresh token that is used twice would end its whole grant (B-7).
+#[test]
+fn fifty_processes_over_three_profiles_with_a_logout_and_a_login_in_the_middle_mix_nothing_up() {
+    let sandbox = sandbox();
+    change(&sandbox, |settings| settings.token_ttl = 0);
+    let env = TestEnv::new();
+    let profiles = [("default", ALICE), ("work", BOB), ("leaving", ALICE), ("again", BOB)];
+    for (name, account) in profiles {
+        let _ = env.signed_in(&sandbox, account, &["--profile", name]);
+    }
+    change(&sandbox, |settings| settings.token_ttl = 3600);
+    let login = env.login(&sandbox, &["--profile", "again"]);
+    let answer = sandbox.approve(login.url(), BOB);
+    let start = |number: usize| {
+        let (name, account) = profiles[number % profiles.len()];
+        (name, account, Running::start(env.gauth(&["token", "--json", "--profile", name])))
+    };
+    let mut running: Vec<_> = (0..25).map(start).collect();
+    let logout = Running::start(env.gauth(&["logout", "--profile", "leaving"]));
+    let browser = thread::spawn(move || Visit::to(&answer));
+    running.extend((25..50).map(start));
+
+    browser.join().expect("a browser").assert_signed_in(BOB);
+    let _ = (login.wait().succeeded(), logout.wait().succeeded());
+    let mut tokens: BTreeSet<(&str, String)> = BTreeSet::new();
+    for (name, account, running) in running {
+        let ran = running.wait();
+        match ran.code {
+            Some(0) => {
+                let answer = ran.json();
+                assert_eq!(answer["email"], account, "{name}");
+                tokens.insert((name, answer["access_token"].as_str().expect("a token").to_owned()));
+            }
+            code => assert!(name == "leaving" && code == Some(4), "{name}: {}", ran.stderr()),
+        }
+    }
+    let of = |wanted: &str| tokens.iter().filter(|(name, _)| *name == wanted).count();
+    assert_eq!((of("default"), of("work")), (1, 1), "one refresh each");
+    assert!((1..=2).contains(&of("again")), "that of the old grant and that of the new one");
+    let left: Vec<String> = env.profiles().iter().map(|profile| profile["profile"].to_string()).collect();
+    assert_eq!(left, ["\"again\"", "\"default\"", "\"work\""]);
+    for name in ["default", "work", "again"] {
+        let _ = env.run(&["token", "--force-refresh", "--profile", name]).succeeded();
+    }
+    figure("processes at once over several profiles, with a login and a logout", 50);
 }
 
 #[test]

@@ -8,29 +8,46 @@ mod kept;
 mod support;
 
 use std::any::type_name;
+use std::collections::BTreeSet;
 use std::fmt::Debug;
+use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::Path;
+use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
 use canary::{Kind, PLANTED, Secrets};
+use gauth::client::{ClientKind, LoopbackRedirect};
 use gauth::credential::Credential;
+use gauth::http::Exchange;
 use gauth::id_token::{Expected, KeySet, Unverified};
+use gauth::lock::Lock;
 use gauth::login::callback::{self, IssuerRule};
 use gauth::login::loopback::LoopbackServer;
+use gauth::login::pages::{NotSignedIn, not_signed_in};
 use gauth::login::request::AuthorizationRequest;
 use gauth::login::{InstalledAppFlow, ListenOptions, LoginOptions, SignedIn};
 use gauth::rescue::RescueKey;
-use gauth::sandbox::{Client, Fault, Idp, Request, Sandbox, Settings};
+use gauth::sandbox::{
+    Approval, Client, ClientAuth, Config, Delivery, Endpoint, Fault, IdTokenFault, Idp, Injection, IssParameter,
+    IssuedKind, Request, Sandbox, Settings,
+};
+use gauth::store::file::FileStore;
 use gauth::store::memory::MemoryStore;
-use gauth::store::{SecretBytes, SecretStore as _, StoreKind};
+use gauth::store::{SecretBytes, SecretStore as _, StoreKind, Unavailable};
 use gauth::token::IdToken;
 use gauth::vault::NewLogin;
-use gauth::{ClientFile, Clock, Http, HttpOptions, Interrupt, Provider, StoredUser, TokenEndpoint, TokenRequest};
+use gauth::{
+    Browser, ClientFile, Clock, Error, Http, HttpOptions, Interrupt, Provider, StoredUser, TokenEndpoint, TokenRequest,
+};
 use kept::{signed_in, vault, without_rotation};
 use oauth2::CsrfToken;
 use support::{ALICE, CLIENT, CLIENT_SECRET, TestEnv, Visit, sandbox};
+
+/// Every word in the names of the types that were formatted, and in what came of it: types within types are there too.
+static SEEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// All that was formatted, both ways.
 #[derive(Default)]
@@ -38,7 +55,11 @@ struct Shown(Vec<(&'static str, String)>);
 
 impl Shown {
     fn add<T: Debug + ?Sized>(&mut self, value: &T) {
-        self.0.push((type_name::<T>(), format!("{value:?}\n{value:#?}")));
+        let text = format!("{value:?}\n{value:#?}");
+        let words = [type_name::<T>(), &text].join(" ");
+        let words = words.split(|c: char| !c.is_alphanumeric()).map(str::to_owned);
+        SEEN.lock().expect("a lock").extend(words);
+        self.0.push((type_name::<T>(), text));
     }
 
     fn assert_clean(&self, secrets: &Secrets) {
@@ -228,6 +249,47 @@ fn the_sandbox_and_what_it_saw() {
     shown.assert_clean(&Secrets::of(&sandbox));
 }
 
+/// What is shown of these is what they say, and a program may put no secret there; but each is formatted once.
+#[test]
+fn the_plain_words_and_places() {
+    let (env, mut shown) = (TestEnv::new(), Shown::default());
+    let lock = Lock::acquire(&env.files(), "default", Duration::ZERO, &Interrupt::default()).expect("free");
+    shown.add(&lock);
+    shown.add(&FileStore::new(env.files()));
+    shown.add(&[Browser::Default, Browser::App("firefox".to_owned()), Browser::None]);
+    let nowhere = url::Url::parse("http://127.0.0.1:1/").expect("a URL");
+    shown.add(&Browser::None.open(&nowhere).expect("a good URL"));
+    shown.add(&TokenRequest::default());
+    shown.add(&[StoreKind::Keyring, StoreKind::File, StoreKind::Memory]);
+    shown.add(&[Unavailable::Locked, Unavailable::Absent, Unavailable::TimedOut, Unavailable::Interrupted]);
+    let redirect = LoopbackRedirect { host: "127.0.0.1".to_owned(), port: None, path: "/".to_owned() };
+    shown.add(&redirect);
+    shown.add(&ClientKind::Installed);
+    shown.add(&ClientFile::parse(PLANTED).expect_err("no client file"));
+    let failed = NotSignedIn { program: "gauth", reason: "x", next: "y" };
+    shown.add(&failed);
+    shown.add(&not_signed_in(&failed));
+    let outcome = Err(&Error::NoClient);
+    shown.add(&Exchange { method: "GET", host: "op.example", outcome, took: Duration::ZERO });
+    assert_planted_nowhere(&shown);
+}
+
+#[test]
+fn the_words_of_the_sandbox() {
+    let mut shown = Shown::default();
+    shown.add(&Approval::of(ALICE));
+    shown.add(&[ClientAuth::None, ClientAuth::Basic, ClientAuth::Post, ClientAuth::Both]);
+    shown.add(&Config::default());
+    shown.add(&Delivery::Whole);
+    shown.add(&Endpoint::Token);
+    shown.add(&Injection::from(Fault::IdToken(IdTokenFault::AlgNone)));
+    shown.add(&Fault::Empty);
+    shown.add(&IdTokenFault::AlgNone);
+    shown.add(&IssParameter::Right);
+    shown.add(&IssuedKind::Code);
+    assert_planted_nowhere(&shown);
+}
+
 #[test]
 fn every_error_of_a_refresh() {
     let answer = |status, body: &str| Fault::Status {
@@ -262,4 +324,43 @@ fn every_error_of_a_refresh() {
         shown.add(&error);
         shown.assert_clean(&Secrets::of(&sandbox));
     }
+}
+
+/// A type that is added tomorrow is a failure here until it is formatted above.
+#[test]
+fn every_public_type_of_the_library_was_formatted() {
+    a_login_and_all_that_is_kept_of_it();
+    the_words_of_the_protocol();
+    the_listener_and_the_answer_that_it_holds_open();
+    the_stores_and_what_they_hold();
+    the_proxy_with_its_password();
+    the_sandbox_and_what_it_saw();
+    the_plain_words_and_places();
+    the_words_of_the_sandbox();
+    every_error_of_a_refresh();
+    let seen = SEEN.lock().expect("a lock").clone();
+    let types = public_types(Path::new("src"));
+    assert!(types.len() > 60 && types.contains("Credential"), "the source was read: {types:?}");
+    let missing: Vec<_> = types.difference(&seen).collect();
+    assert!(missing.is_empty(), "never formatted: {missing:?}");
+    support::figure("public types formatted", types.len());
+}
+
+/// The names of the library's public types, by its source.
+fn public_types(dir: &Path) -> BTreeSet<String> {
+    let mut types = BTreeSet::new();
+    for entry in fs::read_dir(dir).expect("the source") {
+        let path = entry.expect("a folder entry").path();
+        if path.is_dir() && !path.ends_with("bin") {
+            types.append(&mut public_types(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).expect("the source");
+            let named = text.lines().filter_map(|line| {
+                let name = line.strip_prefix("pub struct ").or_else(|| line.strip_prefix("pub enum "))?;
+                name.split(|c: char| !c.is_alphanumeric()).next().map(str::to_owned)
+            });
+            types.extend(named);
+        }
+    }
+    types
 }

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 /// The page on which the person says who they are.
 #[derive(Clone, Copy, Debug)]
-pub struct SignIn<'a> {
+pub(super) struct SignIn<'a> {
     /// The client that asked, by name or id.
     pub client: &'a str,
     /// The accounts to choose from, at least one; the first one is chosen already.
@@ -20,7 +20,7 @@ pub struct SignIn<'a> {
 
 /// The page on which the person allows or denies each scope.
 #[derive(Clone, Copy, Debug)]
-pub struct Consent<'a> {
+pub(super) struct Consent<'a> {
     /// The client that asked, by name or id.
     pub client: &'a str,
     /// The account that signed in.
@@ -32,14 +32,14 @@ pub struct Consent<'a> {
 }
 
 /// The sign-in page. Its form posts `account` and `action` (`continue` or `deny`) and what it carries along.
-pub fn sign_in(page: &SignIn) -> String {
+pub(super) fn sign_in(page: &SignIn) -> String {
     let accounts = page.accounts.iter().enumerate().map(|(index, account)| account_choice(account, index == 0));
     fill(SIGN_IN, &[("client", &shown(page.client)), ("accounts", &join(accounts)), ("hidden", &hidden(page.hidden))])
 }
 
 /// The consent page. Its form posts a `scope` for each box left checked, `action` (`approve` or `deny`) and what
 /// it carries along.
-pub fn consent(page: &Consent) -> String {
+pub(super) fn consent(page: &Consent) -> String {
     let scopes = join(page.scopes.iter().map(|scope| scope_choice(scope)));
     let values = [
         ("client", &shown(page.client)),

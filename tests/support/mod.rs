@@ -163,6 +163,16 @@ impl TestEnv {
     }
 }
 
+/// Adds to the figures that `tests/run` prints at its end: how many of what were met and came out right.
+#[allow(clippy::disallowed_methods, reason = "only tests/run asks for the figures")]
+pub fn figure(what: &str, count: usize) {
+    use std::io::Write as _;
+    if let Some(path) = std::env::var_os("GAUTH_TEST_FIGURES") {
+        let file = fs::File::options().create(true).append(true).open(path);
+        writeln!(file.expect("the file for figures"), "{count} {what}").expect("a figure written");
+    }
+}
+
 /// Waits for something that happens elsewhere; not for ever.
 pub fn until(what: &str, is_so: impl Fn() -> bool) {
     let end = Instant::now() + process::DEADLINE;
