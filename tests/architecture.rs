@@ -35,6 +35,10 @@ const RULES: &[Rule] = &[
         let takes = names(text, ENVIRONMENT) || text.contains(", env = ") || text.contains("(env = ");
         !is_library(path) && path != "bin/gauth/environment.rs" && takes
     }),
+    ("the state is compared in constant time (L-8)", |path, text| {
+        let is_constant = text.contains("self.state.as_bytes().ct_eq(state.secret().as_bytes())");
+        path == "login/callback.rs" && (!is_constant || text.contains("state.secret() ==") || text.contains("== state"))
+    }),
     ("every file says first what it owns", |_, text| !text.starts_with("//! ")),
     ("no file is longer than 400 lines", |_, text| text.lines().count() > 400),
 ];
@@ -131,8 +135,9 @@ fn each_rule_bites() {
         (8, "bin/gauth/main.rs", "#[path = \"../../http.rs\"]\nmod http;"),
         (9, "bin/gauth/ui.rs", "env::var(\"NO_COLOR\")"),
         (9, "bin/gauth/commands/list.rs", "#[arg(long, env = \"GAUTH_X\")]"),
-        (10, "token.rs", "use std::fmt;"),
-        (11, "token.rs", &"//! x\n".repeat(401)),
+        (10, "login/callback.rs", "self.state == state.secret()"),
+        (11, "token.rs", "use std::fmt;"),
+        (12, "token.rs", &"//! x\n".repeat(401)),
     ] {
         let broken = breaches(path, line);
         assert!(broken.contains(&RULES[rule].0), "{path}: {line}\nbreaks only {broken:?}");
