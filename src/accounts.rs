@@ -156,9 +156,9 @@ impl Accounts {
         self.dir.join("locks")
     }
 
-    /// Where a refresh token is set aside that the store would not take: see [`crate::rescue`].
-    pub fn rescue_path(&self, profile: &Profile) -> PathBuf {
-        self.dir.join("unsaved").join(format!("{}.sealed", profile.item))
+    /// Where refresh tokens are set aside that the store would not take: see [`crate::rescue`].
+    pub fn rescue_dir(&self) -> PathBuf {
+        self.dir.join("unsaved")
     }
 
     /// The folder.

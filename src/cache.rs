@@ -1,6 +1,6 @@
 //! The access-token cache: one 0600 file for each grant and scope set, in the per-user runtime folder, which is RAM.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::files;
@@ -26,6 +26,11 @@ impl Cache {
     /// Whether there is a place to keep tokens.
     pub fn is_on(&self) -> bool {
         self.dir.is_some()
+    }
+
+    /// The folder, if there is one: RAM, and so not full when the disk is.
+    pub(crate) fn dir(&self) -> Option<&Path> {
+        self.dir.as_deref()
     }
 
     /// The token filed under `key`. A damaged or foreign file is as good as none: it is replaced by the next refresh.

@@ -195,13 +195,25 @@ impl Vault {
     pub fn credential(&self, profile: &Profile) -> Result<Option<Credential>> {
         let store = self.store(profile.store);
         let Some(mut credential) = Credential::load(&*store, profile)? else { return Ok(None) };
-        let path = self.accounts.rescue_path(profile);
-        if let Some(rescued) = rescue::find(&path, &credential.rescue_key, &profile.generation) {
+        let find = |path: &PathBuf| rescue::find(path, &credential.rescue_key, &profile.generation);
+        if let Some(rescued) = self.rescue_paths(profile).iter().find_map(find) {
             credential.refresh_token = rescued;
             credential.save(&*store, &profile.item)?;
-            files::remove(&path).map_err(Error::io("remove", &path))?;
+            self.remove_rescued(profile)?;
         }
         Ok(Some(credential))
+    }
+
+    /// The lasting place first; where the disk is full there is still the runtime folder.
+    fn rescue_paths(&self, profile: &Profile) -> Vec<PathBuf> {
+        let name = format!("{}.sealed", profile.item);
+        let dirs = std::iter::once(self.accounts.rescue_dir()).chain(self.cache.dir().map(PathBuf::from));
+        dirs.map(|dir| dir.join(&name)).collect()
+    }
+
+    fn remove_rescued(&self, profile: &Profile) -> Result<()> {
+        let remove = |path: &PathBuf| files::remove(path).map_err(Error::io("remove", path));
+        self.rescue_paths(profile).iter().try_for_each(remove)
     }
 
     /// Stores a renewed credential. If the store will not take it, the refresh token is set aside, sealed, so that the
@@ -212,8 +224,10 @@ impl Vault {
     pub fn store_renewed(&self, profile: &Profile, renewed: &Credential) -> Result<()> {
         let stored = renewed.save(&*self.store(profile.store), &profile.item);
         if stored.is_err() {
-            let path = self.accounts.rescue_path(profile);
-            let _ = rescue::set_aside(&path, &renewed.rescue_key, &profile.generation, &renewed.refresh_token);
+            let set_aside = |path: &PathBuf| {
+                rescue::set_aside(path, &renewed.rescue_key, &profile.generation, &renewed.refresh_token).is_ok()
+            };
+            self.rescue_paths(profile).iter().any(set_aside);
         }
         stored
     }
@@ -236,7 +250,7 @@ impl Vault {
     fn clear(&self, old: &Profile) {
         let _ = self.store(old.store).delete(&old.item);
         let _ = self.cache.forget(&old.generation);
-        let _ = files::remove(&self.accounts.rescue_path(old));
+        let _ = self.remove_rescued(old);
     }
 
     /// Forgets a profile: cached token, credential, then the index entry, so that a crash leaves something to repeat.
@@ -245,8 +259,7 @@ impl Vault {
     /// [`Error::Store`], [`Error::Index`] or [`Error::Io`].
     pub fn forget(&self, name: &str, profile: &Profile) -> Result<()> {
         self.cache.forget(&profile.generation)?;
-        let rescued = self.accounts.rescue_path(profile);
-        files::remove(&rescued).map_err(Error::io("remove", &rescued))?;
+        self.remove_rescued(profile)?;
         let store = self.store(profile.store);
         store.delete(&profile.item)?;
         store.delete(&other_item(&profile.item))?;

@@ -65,6 +65,26 @@ fn it_is_found_again_when_the_store_is_back_and_no_login_is_needed() {
     }
 }
 
+/// A disk that is full takes neither the item nor what is set aside; the runtime folder is RAM.
+#[test]
+fn it_is_kept_in_the_runtime_folder_where_the_config_folder_cannot_take_it() {
+    let sandbox = sandbox();
+    let env = signed_in(&sandbox);
+    fs::write(env.config_dir().join("unsaved"), "no folder").expect("written");
+    let _ = refreshed_without_store(&env, &sandbox).failed_with(7);
+    let is_sealed = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "sealed");
+    let count = || env.files_below(&env.runtime_dir()).iter().filter(|path| is_sealed(path)).count();
+    assert_eq!(count(), 1);
+    assert!(env.files_with(&newest_refresh(&sandbox)).is_empty(), "nor does it lie in the open there");
+
+    bring_store_back(&env);
+    fs::remove_file(env.config_dir().join("unsaved")).expect("removed");
+    let ran = env.run(&["token", "--force-refresh"]).succeeded();
+    assert_eq!(ran.stdout(), newest_access(&sandbox) + "\n");
+    assert_eq!(stored_refresh(&env), newest_refresh(&sandbox));
+    assert_eq!(count(), 0);
+}
+
 #[test]
 fn a_logout_ends_the_one_that_was_set_aside_and_leaves_nothing() {
     let sandbox = sandbox();
