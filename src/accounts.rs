@@ -203,15 +203,14 @@ impl Accounts {
         Ok(result)
     }
 
-    /// Proves that the index can be written, before anyone is asked for consent.
+    /// Proves that the index can be written, with one profile more, before anyone is asked for consent.
     ///
     /// # Errors
     /// [`Error::Index`] or [`Error::Io`].
     pub fn check_writable(&self) -> Result<()> {
         self.load()?;
-        let probe = self.dir.join(".write-test");
-        files::replace(&probe, b"").map_err(Error::io("write in", &self.dir))?;
-        files::remove(&probe).map_err(Error::io("write in", &self.dir))
+        let bytes = std::fs::metadata(self.path()).map_or(0, |file| file.len() as usize);
+        files::check_space(&self.path(), bytes + PROFILE_BYTES).map_err(Error::io("write in", &self.dir))
     }
 
     /// The index is held for a moment only; the limit is for a holder that was stopped.
@@ -267,6 +266,8 @@ fn hash(text: &str) -> String {
 }
 
 const INDEX_VERSION: u32 = 1;
+/// As much as a profile may need: its scopes and the provider's endpoints, with room.
+const PROFILE_BYTES: usize = 8 * 1024;
 
 #[cfg(test)]
 pub(crate) mod tests {

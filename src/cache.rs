@@ -81,6 +81,7 @@ mod tests {
         FreshToken {
             access_token: AccessToken::new("canary".to_owned()),
             issued_at: 1,
+            issued_uptime: None,
             expires_at: 2,
             scopes: Scopes::parse("openid"),
         }

@@ -15,20 +15,34 @@ pub(crate) fn create_private_dir(dir: &Path) -> io::Result<()> {
 
 /// Replaces a file: a reader, or a crash, finds the old content or the new, never a part (temp, fsync, rename, fsync).
 pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let temporary = write_beside(path, content)?;
+    let renamed = fs::rename(&temporary, path);
+    if renamed.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    renamed?;
+    sync_dir(path.parent().unwrap_or(path))
+}
+
+/// Proves that a file of so many bytes could be written here. What a kill leaves of it, [`sweep`] removes.
+pub(crate) fn check_space(path: &Path, bytes: usize) -> io::Result<()> {
+    remove(&write_beside(path, &vec![b' '; bytes])?)
+}
+
+/// Writes a temporary file of a path, in a folder that is made if need be.
+fn write_beside(path: &Path, content: &[u8]) -> io::Result<PathBuf> {
     let dir = path.parent().ok_or(ErrorKind::InvalidInput)?;
     create_private_dir(dir)?;
     let name = path.file_name().ok_or(ErrorKind::InvalidInput)?.to_string_lossy();
     let temporary = dir.join(format!(".{name}.{:016x}", rand::random::<u64>()));
     let written = create_new(&temporary).and_then(|mut file| {
         file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
+        file.sync_all()
     });
     if written.is_err() {
         let _ = fs::remove_file(&temporary);
     }
-    written?;
-    sync_dir(dir)
+    written.map(|()| temporary)
 }
 
 /// The same for a file that only the holder of a lock writes: what a writer left beside it that was killed half way is

@@ -12,7 +12,7 @@
 //!
 //! | layer | modules | what they are |
 //! |---|---|---|
-//! | words | [`error`], [`scopes`], [`token`], [`interrupt`], [`login::callback`] | plain values and pure functions |
+//! | words | [`error`], [`scopes`], [`token`], `token_answer`, [`interrupt`], [`login::callback`] | plain values and pure functions |
 //! | facts | [`client`], [`provider`], `discovery`, [`id_token`], `key_set` | who asks, who is asked, what a token says |
 //! | edges | [`http`], `retry`, `tls`, [`store`], [`cache`], [`lock`], `files`, [`login::loopback`], [`login::browser`] | one outside thing each |
 //! | work | [`token_endpoint`], [`login`], [`accounts`], [`credential`], [`rescue`], [`vault`], [`source`] | the flow, and what is kept of it |
@@ -44,6 +44,7 @@ pub mod source;
 pub mod store;
 mod tls;
 pub mod token;
+mod token_answer;
 pub mod token_endpoint;
 pub mod vault;
 

@@ -43,8 +43,9 @@ fn jittered(delay: Duration) -> Duration {
 pub(crate) const TRIES: u32 = 3;
 /// Before the second try; the third waits twice as long.
 pub(crate) const FIRST_DELAY: Duration = Duration::from_millis(500);
-/// A try is not worth beginning with less time left.
-pub(crate) const SHORTEST_TRY: Duration = Duration::from_secs(2);
+/// A try is not begun with less time left: longer than connecting may take, so that a request that never left is not taken
+/// for one whose answer got lost.
+pub(crate) const SHORTEST_TRY: Duration = Duration::from_secs(6);
 /// A person waits this long for a token, not longer.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(5);
 

@@ -21,6 +21,8 @@ pub struct TokenSet {
     pub id_token: Option<IdToken>,
     /// Unix seconds at which the request was sent, so that the lifetime is never overestimated.
     pub issued_at: u64,
+    /// The same by [`Clock::uptime`].
+    pub issued_uptime: Option<u64>,
     /// Unix seconds; the provider's `expires_in` counted from `issued_at`.
     pub expires_at: u64,
     /// What was granted; absent means identical to what was asked (RFC 6749 section 5.1).
@@ -63,6 +65,9 @@ pub struct FreshToken {
     pub access_token: AccessToken,
     /// Unix seconds at which it was asked for.
     pub issued_at: u64,
+    /// The same by [`Clock::uptime`], if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued_uptime: Option<u64>,
     /// Unix seconds at which it ends.
     pub expires_at: u64,
     /// What it is good for.
@@ -70,13 +75,26 @@ pub struct FreshToken {
 }
 
 impl FreshToken {
-    /// Whether the token lives at least `min_ttl` seconds more.
+    /// Whether the token lives at least `min_ttl` seconds more, by the wall clock and by the uptime (L-28): the one can be
+    /// set, the other begins anew when the machine does.
     ///
     /// A token from the future (the clock was stepped back by more than five minutes since)
-    /// is not usable, since its end cannot be trusted (L-28).
-    pub fn is_usable(&self, now: u64, min_ttl: u64) -> bool {
+    /// is not usable, since its end cannot be trusted.
+    pub fn is_usable(&self, clock: &Clock, min_ttl: u64) -> bool {
+        let now = clock.now();
         let from_the_future = now + CLOCK_STEP < self.issued_at;
-        !from_the_future && self.expires_at > now.saturating_add(min_ttl)
+        let is_old = self.age(clock).is_some_and(|age| self.life() <= age.saturating_add(min_ttl));
+        !from_the_future && !is_old && self.expires_at > now.saturating_add(min_ttl)
+    }
+
+    /// Seconds that it lived when it was new.
+    pub fn life(&self) -> u64 {
+        self.expires_at.saturating_sub(self.issued_at)
+    }
+
+    /// Seconds since it was asked for, by the uptime; `None` after a restart of the machine.
+    fn age(&self, clock: &Clock) -> Option<u64> {
+        clock.uptime()?.checked_sub(self.issued_uptime?)
     }
 
     /// Seconds of life left at `now`.
@@ -85,21 +103,24 @@ impl FreshToken {
     }
 }
 
-/// Tells the wall-clock time in Unix seconds. A value, so that tests can choose it.
+/// Tells the wall-clock time in Unix seconds, and the uptime. A value, so that tests can choose it.
 ///
 /// Wall clock, not monotonic: tokens outlive processes, and a monotonic clock stops while a laptop sleeps.
 #[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> u64 + Send + Sync>);
+pub struct Clock {
+    now: Arc<dyn Fn() -> u64 + Send + Sync>,
+    uptime: fn() -> Option<u64>,
+}
 
 impl Clock {
     /// The system's clock.
     pub fn system() -> Clock {
-        Clock::new(system_seconds)
+        Clock { uptime: system_uptime, ..Clock::new(system_seconds) }
     }
 
-    /// A clock of one's own: `now` gives Unix seconds.
+    /// A clock of one's own, without an uptime: `now` gives Unix seconds.
     pub fn new(now: impl Fn() -> u64 + Send + Sync + 'static) -> Clock {
-        Clock(Arc::new(now))
+        Clock { now: Arc::new(now), uptime: || None }
     }
 
     /// A clock that stands still.
@@ -109,7 +130,12 @@ impl Clock {
 
     /// Unix seconds.
     pub fn now(&self) -> u64 {
-        (self.0)()
+        (self.now)()
+    }
+
+    /// Seconds since this machine was started, sleep included; it cannot be set. `None` where the system has none such.
+    pub fn uptime(&self) -> Option<u64> {
+        (self.uptime)()
     }
 }
 
@@ -130,6 +156,18 @@ fn system_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
+#[cfg(target_os = "linux")]
+fn system_uptime() -> Option<u64> {
+    use rustix::time::{ClockId, clock_gettime};
+    u64::try_from(clock_gettime(ClockId::Boottime).tv_sec).ok()
+}
+
+/// Elsewhere the wall clock alone has to do.
+#[cfg(not(target_os = "linux"))]
+fn system_uptime() -> Option<u64> {
+    None
+}
+
 /// How far a clock may have been stepped back before a cached token is taken for one from the future.
 const CLOCK_STEP: u64 = 300;
 
@@ -141,30 +179,49 @@ mod tests {
         FreshToken {
             access_token: AccessToken::new("canary".to_owned()),
             issued_at,
+            issued_uptime: None,
             expires_at,
             scopes: Scopes::default(),
         }
     }
 
+    fn at(now: u64) -> Clock {
+        Clock::fixed(now)
+    }
+
     #[test]
     fn a_token_is_usable_only_while_more_than_the_asked_life_is_left() {
         let token = token(1000, 4600);
-        assert!(token.is_usable(1000, 3599));
-        assert!(!token.is_usable(1000, 3600));
-        assert!(!token.is_usable(4600, 0));
+        assert!(token.is_usable(&at(1000), 3599));
+        assert!(!token.is_usable(&at(1000), 3600));
+        assert!(!token.is_usable(&at(4600), 0));
         assert_eq!(token.expires_in(4000), 600);
         assert_eq!(token.expires_in(9000), 0);
     }
 
     #[test]
     fn a_token_from_the_future_is_not_usable_and_a_small_step_back_does_no_harm() {
-        assert!(!token(10_000, 13_600).is_usable(9_699, 0));
-        assert!(token(10_000, 13_600).is_usable(9_700, 0));
+        assert!(!token(10_000, 13_600).is_usable(&at(9_699), 0));
+        assert!(token(10_000, 13_600).is_usable(&at(9_700), 0));
+    }
+
+    #[test]
+    fn a_clock_that_is_stepped_back_does_not_bring_a_dead_token_back_to_life() {
+        let with_uptime = |issued| FreshToken { issued_uptime: issued, ..token(10_000, 13_600) };
+        let later = Clock { uptime: || Some(5_000), ..at(10_000) };
+        assert!(with_uptime(Some(1_401)).is_usable(&later, 0), "a second is left");
+        assert!(!with_uptime(Some(1_400)).is_usable(&later, 0), "an hour has passed, whatever the wall clock says");
+        assert!(!with_uptime(Some(1_500)).is_usable(&later, 100));
+        assert!(
+            with_uptime(Some(6_000)).is_usable(&later, 3_000),
+            "the machine was started anew: the wall clock decides"
+        );
+        assert!(with_uptime(None).is_usable(&later, 3_000));
     }
 
     #[test]
     fn a_huge_asked_life_is_never_met_and_does_not_overflow() {
-        assert!(!token(0, u64::MAX).is_usable(1, u64::MAX));
+        assert!(!token(0, u64::MAX).is_usable(&at(1), u64::MAX));
     }
 
     #[test]

@@ -132,6 +132,7 @@ impl Vault {
         let fresh = FreshToken {
             access_token: signed_in.tokens.access_token.clone(),
             issued_at: signed_in.tokens.issued_at,
+            issued_uptime: signed_in.tokens.issued_uptime,
             expires_at: signed_in.tokens.expires_at,
             scopes: signed_in.granted.clone(),
         };

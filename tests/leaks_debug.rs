@@ -126,6 +126,8 @@ fn a_login_and_all_that_is_kept_of_it() {
     let served = user.token(&TokenRequest { force: true, ..TokenRequest::default() }).expect("a token");
     shown.add(&served.token);
     shown.add(&served);
+    let credential = Credential::load(&*vault.memory, &kept.profile).expect("read").expect("found");
+    shown.add(&endpoint.refresh(&credential.refresh_token, None));
 
     let secrets = Secrets::of(&sandbox);
     secrets.assert_has(&[Kind::AccessToken, Kind::RefreshToken, Kind::IdToken, Kind::Code, Kind::CodeVerifier]);

@@ -16,7 +16,7 @@ use kept::{
     issued, item, newest_access, newest_refresh, refreshes, secrets_dir, signed_in, signed_in_and_expired,
     stored_refresh, until, without_rotation,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::{ALICE, Ran, Running, TestEnv, change, sandbox, sandbox_with};
 
 /// The command line after `gauth` in the first hint.
@@ -69,6 +69,27 @@ fn the_old_refresh_token_stays_when_the_provider_gives_no_new_one() {
 
 /// The old token is spent whether or not the new one can be stored, so the store is tried first (storage 3.4).
 #[cfg(unix)]
+/// The old refresh token is spent, whatever else the answer is worth.
+#[test]
+fn the_rotated_refresh_token_of_an_answer_that_is_of_no_use_otherwise_is_kept() {
+    for patch in [
+        json!({ "token_type": "mac" }),
+        json!({ "access_token": null }),
+        json!({ "access_token": "a\nb" }),
+        json!({ "access_token": "" }),
+        json!({ "expires_in": 3600, "access_token": [] }),
+        json!({ "id_token": "a.b.c" }),
+    ] {
+        let sandbox = sandbox();
+        let env = signed_in(&sandbox);
+        sandbox.inject(Fault::Patch(patch.clone()));
+        let _ = env.run(&["token", "--force-refresh"]).failed_with(1);
+        assert_eq!(stored_refresh(&env), newest_refresh(&sandbox), "{patch}");
+        let ran = env.run(&["token", "--force-refresh"]).succeeded();
+        assert_eq!(ran.stdout(), newest_access(&sandbox) + "\n", "{patch}");
+    }
+}
+
 #[test]
 fn a_store_that_cannot_be_written_is_noticed_before_the_refresh_token_is_spent() {
     let sandbox = sandbox();
@@ -194,7 +215,7 @@ fn a_token_that_ended_while_the_machine_slept_is_refreshed_once_more() {
     let served = StoredUser::new(&vault, &http, "default").token(&request).expect("a token");
     assert_eq!(refreshes(&sandbox).len(), 2);
     assert_eq!(served.token.access_token.secret(), &newest_access(&sandbox));
-    assert!(served.token.is_usable(morning + 2 * 3600, 3000));
+    assert!(served.token.is_usable(&Clock::fixed(morning + 2 * 3600), 3000));
 }
 
 #[test]

@@ -301,10 +301,14 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 }
 
 fn bind(address: IpAddr, port: u16) -> Result<TcpListener> {
-    TcpListener::bind((address, port)).map_err(|cause| match cause.kind() {
+    let listener = TcpListener::bind((address, port)).map_err(|cause| match cause.kind() {
         ErrorKind::AddrInUse => Error::PortTaken { port, address: address.to_string() },
         _ => no_loopback(cause),
-    })
+    })?;
+    // With the interface down an address can be bound that no browser comes to.
+    let own = reachable(listener.local_addr().map_err(no_loopback)?);
+    TcpStream::connect_timeout(&own, REACH_TIMEOUT).map_err(no_loopback)?;
+    Ok(listener)
 }
 
 fn bind_either(port: u16) -> Result<(Vec<TcpListener>, String)> {
@@ -343,6 +347,8 @@ const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 /// A browser opens a few; the rest is somebody else.
 const MAX_CONNECTIONS: usize = 32;
+/// A connection within this machine is made at once or not at all.
+const REACH_TIMEOUT: Duration = Duration::from_secs(1);
 /// From the connection to the end of its head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the result page waits to be fetched.

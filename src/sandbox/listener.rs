@@ -1,7 +1,7 @@
 //! The listener: a thread that accepts, a thread for each connection, and an end for all of them.
 
-use std::io;
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -43,9 +43,12 @@ impl Drop for Listener {
     }
 }
 
-/// Binds 127.0.0.1.
+/// Binds 127.0.0.1, or `[::1]` on a machine without IPv4.
 pub(super) fn bind(port: u16) -> io::Result<TcpListener> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+        Err(error) if error.kind() == ErrorKind::AddrNotAvailable => TcpListener::bind((Ipv6Addr::LOCALHOST, port)),
+        bound => bound,
+    }
 }
 
 struct Connection {

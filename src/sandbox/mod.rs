@@ -86,7 +86,7 @@ impl Sandbox {
         Ok(Sandbox { issuer, idp, _listener: listener })
     }
 
-    /// The issuer, `http://127.0.0.1:PORT`.
+    /// The issuer, `http://127.0.0.1:PORT`, or `http://[::1]:PORT` on a machine without IPv4.
     pub fn issuer(&self) -> &str {
         &self.issuer
     }

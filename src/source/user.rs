@@ -1,5 +1,7 @@
 //! The signed-in person: cache, lock, cache again, refresh, save. The hot path.
 
+use oauth2::RefreshToken;
+
 use crate::Scopes;
 use crate::accounts::Profile;
 use crate::credential::Credential;
@@ -8,7 +10,7 @@ use crate::http::{Http, bad_answer};
 use crate::id_token::Unverified;
 use crate::source::TokenRequest;
 use crate::token::{FreshToken, TokenSet};
-use crate::token_endpoint::TokenEndpoint;
+use crate::token_endpoint::{Refreshed, TokenEndpoint};
 use crate::vault::Vault;
 
 /// Tokens of a person who signed in earlier.
@@ -94,7 +96,7 @@ impl<'a> StoredUser<'a> {
             Err(error) if error.is_transient() && !request.force => error,
             done => return done.map(Served::from),
         };
-        match before.filter(|token| token.is_usable(self.vault.clock.now(), 0)) {
+        match before.filter(|token| token.is_usable(&self.vault.clock, 0)) {
             Some(token) => Ok(Served { token, warning: Some(error) }),
             None => Err(error),
         }
@@ -111,7 +113,7 @@ impl<'a> StoredUser<'a> {
 
     /// Whether a token had a life and it is over: a machine can be asleep between the request and here.
     fn has_ended(&self, token: &FreshToken) -> bool {
-        token.expires_at > token.issued_at && !token.is_usable(self.vault.clock.now(), 0)
+        token.life() > 0 && !token.is_usable(&self.vault.clock, 0)
     }
 
     /// Everything is read here and not before: what counts is what index and store say now. The lock keeps others away,
@@ -154,14 +156,13 @@ impl<'a> StoredUser<'a> {
     /// Whether a token found under the lock will do: it has the asked life, or another process has just got it.
     fn adopts(&self, token: &FreshToken, before: Option<&FreshToken>, request: &TokenRequest) -> bool {
         let is_new = before.is_none_or(|before| before.access_token.secret() != token.access_token.secret());
-        let is_alive = token.is_usable(self.vault.clock.now(), 0);
+        let is_alive = token.is_usable(&self.vault.clock, 0);
         (is_new && is_alive) || (!request.force && self.will_do(token, request))
     }
 
     fn will_do(&self, token: &FreshToken, request: &TokenRequest) -> bool {
-        let life = token.expires_at.saturating_sub(token.issued_at);
-        let min_ttl = request.min_ttl.unwrap_or(DEFAULT_MIN_TTL.min(life / 2));
-        token.is_usable(self.vault.clock.now(), min_ttl)
+        let min_ttl = request.min_ttl.unwrap_or(DEFAULT_MIN_TTL.min(token.life() / 2));
+        token.is_usable(&self.vault.clock, min_ttl)
     }
 
     fn credential(&self, profile: &Profile) -> Result<Credential> {
@@ -174,45 +175,45 @@ impl<'a> StoredUser<'a> {
         let client = credential.client(profile);
         let endpoint =
             TokenEndpoint { provider: &profile.provider, client: &client, http: self.http, clock: &self.vault.clock };
-        let tokens = endpoint.refresh(&credential.refresh_token, wanted.narrow.as_ref());
-        let tokens = tokens.map_err(|error| wanted.as_scopes(error))?;
-        check_account(profile, &tokens)?;
+        let Refreshed { rotated, tokens } = endpoint.refresh(&credential.refresh_token, wanted.narrow.as_ref());
+        let tokens = tokens.and_then(|tokens| check_account(profile, tokens));
+        if let Err(error @ Error::AccountChanged { .. }) = tokens {
+            return Err(error); // nor does its refresh token belong here (V-16)
+        }
         let now = self.vault.profile(self.name)?;
         if now.generation != profile.generation {
             return Ok(Attempt::Overtaken(Error::NoSuchProfile { profile: self.name.to_owned(), others: Vec::new() }));
         }
-        let fresh = wanted.fresh(&tokens, profile);
-        self.save(profile, credential, wanted, tokens, fresh.as_ref().ok())?;
+        let fresh = tokens.and_then(|tokens| wanted.fresh(tokens, profile)).map_err(|error| wanted.as_scopes(error));
+        self.save(profile, credential, wanted, rotated, fresh.as_ref().ok())?;
         fresh.map(Attempt::Done)
     }
 
     /// A new refresh token first, since the old one is spent (T-8), even if the answer is of no use otherwise; then the
-    /// cache, whose loss is no loss.
+    /// cache and the index, whose loss is no loss.
     fn save(
         &self,
         profile: &Profile,
         credential: &Credential,
         wanted: &Wanted,
-        tokens: TokenSet,
+        rotated: Option<RefreshToken>,
         fresh: Option<&FreshToken>,
     ) -> Result<()> {
         let kept = fresh.filter(|_| !self.vault.cache.is_on() && wanted.narrow.is_none());
-        let refresh_token = tokens.refresh_token.unwrap_or_else(|| credential.refresh_token.clone());
-        let is_rotated = refresh_token.secret() != credential.refresh_token.secret();
-        if is_rotated || kept.is_some() {
+        if rotated.is_some() || kept.is_some() {
+            let refresh_token = rotated.unwrap_or_else(|| credential.refresh_token.clone());
             let fresh = kept.or(credential.fresh.as_ref()).cloned();
             let renewed = Credential { refresh_token, fresh, ..credential.clone() };
             self.vault.store_renewed(profile, &renewed)?;
         }
-        if let Some(fresh) = fresh {
-            let _ = self.vault.cache.put(&wanted.key, fresh);
-        }
+        let Some(fresh) = fresh else { return Ok(()) };
+        let _ = self.vault.cache.put(&wanted.key, fresh);
         let kept_until = kept.map(|fresh| fresh.expires_at).or(profile.kept_until);
         if profile.needs_login.is_some() || kept_until != profile.kept_until {
-            self.vault.note(self.name, profile, |entry| {
+            let _ = self.vault.note(self.name, profile, |entry| {
                 entry.needs_login = None;
                 entry.kept_until = kept_until;
-            })?;
+            });
         }
         Ok(())
     }
@@ -270,17 +271,18 @@ impl Wanted {
     }
 
     /// The answer as a token of these scopes: never wider than asked, and the person is told if it is narrower.
-    fn fresh(&self, tokens: &TokenSet, profile: &Profile) -> Result<FreshToken> {
+    fn fresh(&self, tokens: TokenSet, profile: &Profile) -> Result<FreshToken> {
         let asked = self.narrow.as_ref().unwrap_or(&profile.scopes);
-        let scopes = tokens.scopes.clone().unwrap_or_else(|| asked.clone());
+        let scopes = tokens.scopes.unwrap_or_else(|| asked.clone());
         if self.narrow.is_some() && !asked.covers(&scopes) {
             return Err(bad_answer(&profile.provider.host(), "a token for more than was asked"));
         }
         match asked.missing_from(&scopes) {
             missing if self.narrow.is_some() && !missing.is_empty() => Err(Error::ScopesNotGranted { missing }),
             _ => Ok(FreshToken {
-                access_token: tokens.access_token.clone(),
+                access_token: tokens.access_token,
                 issued_at: tokens.issued_at,
+                issued_uptime: tokens.issued_uptime,
                 expires_at: tokens.expires_at,
                 scopes,
             }),
@@ -289,11 +291,11 @@ impl Wanted {
 }
 
 /// V-16: the same person at the same client, or nothing is handed out.
-fn check_account(profile: &Profile, tokens: &TokenSet) -> Result<()> {
-    let Some(id_token) = &tokens.id_token else { return Ok(()) };
+fn check_account(profile: &Profile, tokens: TokenSet) -> Result<TokenSet> {
+    let Some(id_token) = &tokens.id_token else { return Ok(tokens) };
     let (issuers, token) = (profile.provider.id_token_issuers(), Unverified::read(id_token)?);
     if token.is_about(&issuers, &profile.client_id, &profile.subject) {
-        return Ok(());
+        return Ok(tokens);
     }
     Err(Error::AccountChanged { host: profile.provider.host() })
 }

@@ -51,10 +51,7 @@ impl SecretStore for FileStore {
     }
 
     fn check_space(&self, name: &str, bytes: usize) -> Result<(), StoreError> {
-        let probe = self.path(&format!(".{name}.space-test"));
-        files::replace(&probe, &vec![b' '; bytes])
-            .and_then(|()| files::remove(&probe))
-            .map_err(|cause| self.unavailable(name, &cause))
+        files::check_space(&self.path(name), bytes).map_err(|cause| self.unavailable(name, &cause))
     }
 
     fn delete(&self, name: &str) -> Result<(), StoreError> {

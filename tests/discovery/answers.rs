@@ -72,7 +72,7 @@ fn no_redirect_is_followed_at_the_token_revocation_key_and_userinfo_endpoints_ei
     let at = TokenEndpoint { provider: &provider, client: &client, http: &http, clock: &clock };
     let token = RefreshToken::new("canary".to_owned());
     let refused = |error: Error| assert!(matches!(error, Error::BadAnswer { .. }), "{error:?}");
-    refused(at.refresh(&token, None).expect_err("a redirect"));
+    refused(at.refresh(&token, None).tokens.expect_err("a redirect"));
     refused(at.revoke(&token).expect_err("a redirect"));
     for url in [&provider.jwks_uri, &provider.userinfo_endpoint] {
         refused(http.get_json::<Value>(url.as_ref().expect("an endpoint")).expect_err("a redirect"));

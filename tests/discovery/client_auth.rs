@@ -30,7 +30,7 @@ fn seen_way(sandbox: &Sandbox, provider: &Provider, client: &Client) -> ClientAu
     let (http, clock) = (Http::default(), Clock::system());
     let endpoint = TokenEndpoint { provider, client, http: &http, clock: &clock };
     let token = RefreshToken::new("made-up".to_owned());
-    let refused = endpoint.refresh(&token, None).expect_err("a made-up token");
+    let refused = endpoint.refresh(&token, None).tokens.expect_err("a made-up token");
     assert!(matches!(refused, Error::GrantEnded { .. }), "the client itself was refused: {refused:?}");
     assert!(endpoint.revoke(&token).expect("RFC 7009 section 2.2"), "an unknown token counts as revoked");
     let seen = sandbox.seen();

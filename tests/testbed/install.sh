@@ -29,6 +29,8 @@ packages=(
   curl=7.88.1-10+deb12u15
   procps=2:4.0.2-3
   strace=6.1-0.1
+  faketime=0.9.10-2.1                 # a machine whose clock is wrong
+  iproute2=6.1.0-3                    # ip: a machine of one address family
   fonts-dejavu-core=2.37-6            # a browser without fonts shows boxes
   ca-certificates
   python3-venv=3.11.2-1+b1

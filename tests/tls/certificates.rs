@@ -108,7 +108,7 @@ fn a_token_endpoint_with_a_bad_certificate_gets_no_secret() {
     let (http, clock, token) = (authority.trusted(), Clock::system(), RefreshToken::new("canary".into()));
     let endpoint = TokenEndpoint { provider: &provider, client: &client, http: &http, clock: &clock };
     for refused in
-        [endpoint.refresh(&token, None).expect_err("no trust"), endpoint.revoke(&token).expect_err("no trust")]
+        [endpoint.refresh(&token, None).tokens.expect_err("no trust"), endpoint.revoke(&token).expect_err("no trust")]
     {
         assert!(matches!(refused, Error::CertificateRefused { .. }), "{refused:?}");
         assert!(!format!("{refused} {refused:?}").contains("canary"), "{refused:?}");

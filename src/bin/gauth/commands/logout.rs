@@ -55,7 +55,7 @@ fn end(context: &Context, name: &str, is_local_only: bool) -> Result<u8, Failure
             ui.warn(&format!("{host} offers no revocation, so the grant lives on there; {ELSEWHERE}"))
         }
         Err(error) => {
-            ui.warn(&format!("the grant lives on at {host}, which could not be asked to end it: {error}"));
+            ui.warn(&format!("the grant lives on at {host}, which did not confirm its end: {error}"));
             ui.say(ELSEWHERE);
             return Ok(Failure::of(&error, name).code);
         }

@@ -37,7 +37,7 @@ fn obtain(context: &Context, name: &str, request: &TokenRequest) -> Result<Serve
 
 /// Asking for more life than the provider ever gives means a refresh on every call.
 fn warn_of_short_life(context: &Context, options: &Token, token: &FreshToken) {
-    let life = token.expires_at.saturating_sub(token.issued_at);
+    let life = token.life();
     if let Some(min_ttl) = options.min_ttl.map(|min_ttl| min_ttl.as_secs()).filter(|min_ttl| *min_ttl > life) {
         context.ui.warn(&format!("--min-ttl {min_ttl}s cannot be met: this provider's tokens live {life} s"));
     }
