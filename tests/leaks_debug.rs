@@ -190,8 +190,10 @@ fn the_listener_and_the_answer_that_it_holds_open() {
         let _ = stream.read_to_end(&mut Vec::new());
     });
     let rule = IssuerRule { issuer: "https://op.example".to_owned(), is_promised: false };
-    let (callback, responder) =
-        server.wait(Duration::from_secs(60), &state, rule, &Interrupt::default()).expect("an answer");
+    let expectant = server.expect(&state, rule);
+    shown.add(&expectant);
+    shown.add(&expectant.paste_door());
+    let (callback, responder) = expectant.wait(Duration::from_secs(60), &Interrupt::default()).expect("an answer");
     shown.add(&callback);
     shown.add(&responder);
     drop(responder);

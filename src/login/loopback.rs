@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -21,6 +21,7 @@ use crate::interrupt::Interrupt;
 use crate::login::callback::{self, Callback, IssuerRule, Stray};
 use crate::login::head::{self, Head};
 use crate::login::pages::{self, Page};
+use crate::login::paste::PasteDoor;
 
 /// Where to listen and where the browser is told to come back to.
 #[derive(Clone, Debug, Default)]
@@ -76,58 +77,84 @@ impl LoopbackServer {
         &self.authority
     }
 
-    /// Waits for the one callback with the right state. Everything else is turned away meanwhile.
-    ///
-    /// # Errors
-    /// [`Error::LoginTimedOut`] or [`Error::Interrupted`]; the port is closed by then.
-    pub fn wait(
-        self,
-        timeout: Duration,
-        state: &CsrfToken,
-        rule: IssuerRule,
-        interrupt: &Interrupt,
-    ) -> Result<(Callback, Responder)> {
+    /// Settles which answer is the right one. Serves nothing yet.
+    pub fn expect(self, state: &CsrfToken, rule: IssuerRule) -> Expectant {
         let (sender, arrivals) = mpsc::channel();
-        let shared = Arc::new(Shared {
-            authority: self.authority.clone(),
-            path: self.path.clone(),
+        let shared = Shared {
+            authority: self.authority,
+            path: self.path,
             state: state.clone(),
             rule,
             stage: Mutex::new(Stage::Pending(sender)),
             open: Mutex::default(),
             is_closed: AtomicBool::new(false),
-        });
-        let running = Running::start(self.listeners, &shared)?;
-        let arrived = interrupt.receive(&arrivals, timeout)?;
+        };
+        Expectant { listeners: self.listeners, shared: Arc::new(shared), arrivals }
+    }
+}
+
+/// A listener that knows which answer it waits for.
+#[derive(Debug)]
+pub struct Expectant {
+    listeners: Vec<TcpListener>,
+    shared: Arc<Shared>,
+    arrivals: Receiver<(Callback, Option<TcpStream>)>,
+}
+
+impl Expectant {
+    /// Host and port of the redirect URI.
+    pub fn authority(&self) -> &str {
+        &self.shared.authority
+    }
+
+    /// Another way in for the same answer: see [`PasteDoor`].
+    pub fn paste_door(&self) -> PasteDoor {
+        PasteDoor::new(Arc::clone(&self.shared))
+    }
+
+    /// Waits for the one callback with the right state. Everything else is turned away meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::LoginTimedOut`] or [`Error::Interrupted`]; the port is closed by then.
+    pub fn wait(self, timeout: Duration, interrupt: &Interrupt) -> Result<(Callback, Responder)> {
+        let running = Running::start(self.listeners, &self.shared)?;
+        let arrived = interrupt.receive(&self.arrivals, timeout)?;
         let (callback, stream) = arrived.ok_or(Error::LoginTimedOut(timeout))?;
-        Ok((callback, Responder { stream, shared, running }))
+        Ok((callback, Responder { stream, shared: self.shared, running }))
     }
 }
 
 /// Holds the browser's request open until the outcome is known, and then tells it (L-15).
 #[derive(Debug)]
 pub struct Responder {
-    stream: TcpStream,
+    stream: Option<TcpStream>,
     shared: Arc<Shared>,
     running: Running,
 }
 
 impl Responder {
     /// Sends the browser to an address without the code (L-14, N-11), serves `page` there once, and closes the port.
+    /// No browser waits if the answer was pasted.
     pub fn finish(mut self, page: Page) {
+        if let Some(stream) = self.stream.take() {
+            self.tell(stream, page);
+        }
+        self.running.stop();
+    }
+
+    fn tell(&self, mut stream: TcpStream, page: Page) {
         let path = format!("/signed-in/{}", BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>()));
         let (sender, served) = mpsc::channel();
         *self.shared.stage() = Stage::Outcome { path: path.clone(), page, served: sender };
-        if head::redirect(&mut self.stream, &path).is_ok() {
+        if head::redirect(&mut stream, &path).is_ok() {
             // A browser follows at once; a client that does not must not hold up the command for long.
             let _ = served.recv_timeout(FOLLOW_PATIENCE);
         }
-        self.running.stop();
     }
 }
 
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Shared {
     authority: String,
     path: String,
     state: CsrfToken,
@@ -141,7 +168,7 @@ struct Shared {
 /// Pending -> Claimed by the first valid callback -> Outcome (requirements section 4).
 #[derive(Debug)]
 enum Stage {
-    Pending(Sender<(Callback, TcpStream)>),
+    Pending(Sender<(Callback, Option<TcpStream>)>),
     Claimed,
     Outcome { path: String, page: Page, served: Sender<()> },
 }
@@ -180,25 +207,43 @@ impl Shared {
     }
 
     fn judge(&self, head: &Head, stream: TcpStream) -> Judged {
-        let mut stage = self.stage();
-        if let Stage::Outcome { path, page, .. } = &*stage
+        if let Stage::Outcome { path, page, .. } = &*self.stage()
             && *path == head.target
         {
             return Judged::Answer(page.clone(), stream);
         }
-        match callback::parse(&head.target, &self.path, &self.state, &self.rule) {
+        match self.read(&head.target) {
             Err(Stray::NotFound) => Judged::Answer(pages::notice(404), stream),
             Err(Stray::NotOurs) => Judged::Answer(pages::notice(400), stream),
-            Ok(callback) => match std::mem::replace(&mut *stage, Stage::Claimed) {
-                Stage::Pending(sender) => {
-                    let _ = sender.send((callback, stream));
-                    Judged::Taken
-                }
-                taken => {
-                    *stage = taken;
-                    Judged::Answer(pages::notice(410), stream)
-                }
+            Ok(callback) => match self.claim(callback, Some(stream)) {
+                Some(late) => Judged::Answer(pages::notice(410), late),
+                None => Judged::Taken,
             },
+        }
+    }
+
+    /// Reads a request target as the answer that is waited for.
+    pub(super) fn read(&self, target: &str) -> std::result::Result<Callback, Stray> {
+        callback::parse(target, &self.path, &self.state, &self.rule)
+    }
+
+    /// Host and port, and the path.
+    pub(super) fn place(&self) -> (&str, &str) {
+        (&self.authority, &self.path)
+    }
+
+    /// Hands over the answer if it is the first one. Otherwise gives the connection back.
+    pub(super) fn claim(&self, callback: Callback, stream: Option<TcpStream>) -> Option<TcpStream> {
+        let mut stage = self.stage();
+        match std::mem::replace(&mut *stage, Stage::Claimed) {
+            Stage::Pending(sender) => {
+                let _ = sender.send((callback, stream));
+                None
+            }
+            taken => {
+                *stage = taken;
+                stream
+            }
         }
     }
 

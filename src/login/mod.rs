@@ -5,6 +5,7 @@ pub mod callback;
 mod head;
 pub mod loopback;
 pub mod pages;
+pub mod paste;
 pub mod request;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use url::Url;
 pub use browser::{Browser, Opening};
 pub use loopback::ListenOptions;
 pub use pages::Page;
+pub use paste::PasteDoor;
 pub use request::RequestOptions;
 
 use crate::Scopes;
@@ -24,7 +26,7 @@ use crate::http::bad_answer;
 use crate::id_token::{Claims, Expected, IdTokenError, KeySet, Unverified, as_bool};
 use crate::interrupt::Interrupt;
 use crate::login::callback::{Callback, Code, IssuerRule};
-use crate::login::loopback::LoopbackServer;
+use crate::login::loopback::{Expectant, LoopbackServer};
 use crate::login::request::AuthorizationRequest;
 use crate::token::TokenSet;
 use crate::token_endpoint::TokenEndpoint;
@@ -104,7 +106,7 @@ pub struct SignedIn {
 #[derive(Debug)]
 pub struct InstalledAppFlow<'a> {
     endpoint: TokenEndpoint<'a>,
-    server: LoopbackServer,
+    expectant: Expectant,
     request: AuthorizationRequest,
     options: LoginOptions,
 }
@@ -118,7 +120,10 @@ impl<'a> InstalledAppFlow<'a> {
         let server = LoopbackServer::bind(&options.listen)?;
         let request =
             AuthorizationRequest::new(endpoint.provider, endpoint.client, &server.redirect_uri(), &options.request)?;
-        Ok(InstalledAppFlow { endpoint, server, request, options })
+        let provider = endpoint.provider;
+        let rule = IssuerRule { issuer: provider.issuer.clone(), is_promised: provider.sends_iss };
+        let expectant = server.expect(request.state(), rule);
+        Ok(InstalledAppFlow { endpoint, expectant, request, options })
     }
 
     /// What the browser has to open.
@@ -128,7 +133,13 @@ impl<'a> InstalledAppFlow<'a> {
 
     /// The address and port that the browser comes back to, for an `ssh -L` line: `127.0.0.1:PORT` or `[::1]:PORT`.
     pub fn authority(&self) -> &str {
-        self.server.authority()
+        self.expectant.authority()
+    }
+
+    /// A way in for the address that a browser on another machine ended at. It may be used from any thread, for as long as
+    /// the flow waits.
+    pub fn paste_door(&self) -> PasteDoor {
+        self.expectant.paste_door()
     }
 
     /// [`InstalledAppFlow::complete_with`] with the built-in pages, naming `program`.
@@ -165,10 +176,9 @@ impl<'a> InstalledAppFlow<'a> {
         save: impl FnOnce(SignedIn) -> Result<T>,
         page: impl FnOnce(&Result<T>) -> Page,
     ) -> Result<T> {
-        let InstalledAppFlow { endpoint, server, request, options } = self;
+        let InstalledAppFlow { endpoint, expectant, request, options } = self;
         let provider = endpoint.provider;
-        let rule = IssuerRule { issuer: provider.issuer.clone(), is_promised: provider.sends_iss };
-        let (callback, responder) = server.wait(options.timeout, request.state(), rule, &options.interrupt)?;
+        let (callback, responder) = expectant.wait(options.timeout, &options.interrupt)?;
         let outcome = code_of(callback, &provider.issuer, &provider.host())
             .and_then(|code| redeem(&endpoint, request, code, &options))
             .and_then(save);

@@ -5,6 +5,8 @@ mod commands;
 mod context;
 mod environment;
 mod failure;
+#[cfg(unix)]
+mod terminal;
 mod ui;
 
 use std::process::ExitCode;

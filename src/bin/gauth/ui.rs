@@ -57,6 +57,14 @@ impl Ui {
         write_line(&format!("{} {}", self.paint("33;1", "warning:"), clean(line)));
     }
 
+    /// A warning in the middle of a wait: the spinner's line makes way for it.
+    pub fn interject(self, line: &str) {
+        if self.is_terminal {
+            write_raw("\r\x1b[K");
+        }
+        self.warn(line);
+    }
+
     pub fn fail(self, failure: &Failure) {
         write_line(&format!("{} {}", self.paint("31;1", "error:"), clean(&failure.fact)));
         for cause in &failure.causes {
@@ -132,7 +140,10 @@ fn spin(what: &str, is_terminal: bool, stopped: &mpsc::Receiver<()>) {
 /// The terminal's width, which may change while it waits.
 #[cfg(unix)]
 fn columns() -> usize {
-    rustix::termios::tcgetwinsize(io::stderr()).map_or(80, |size| usize::from(size.ws_col).max(20))
+    match rustix::termios::tcgetwinsize(io::stderr()) {
+        Ok(size) if size.ws_col > 0 => usize::from(size.ws_col).max(20),
+        _ => 80, // some terminals do not know
+    }
 }
 
 #[cfg(not(unix))]

@@ -12,7 +12,8 @@ use gauth::{Error, Provider, Result, StoreKind, StoredUser, TokenRequest};
 use url::Url;
 
 use crate::args::Demo;
-use crate::commands::login::{Done, Request, own_browser, place, sign_in};
+use crate::commands::doors::own_browser;
+use crate::commands::login::{Done, Request, place, sign_in};
 use crate::commands::logout::revoke_grant;
 use crate::commands::registration::Registration;
 use crate::commands::{ago, on};

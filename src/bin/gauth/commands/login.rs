@@ -1,23 +1,21 @@
 //! `gauth login`: one sign-in, from the client file to the kept grant. Where flow and store meet.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use gauth::accounts::Profile;
 use gauth::error::Refusal;
-use gauth::login::{
-    ExpectedAccount, InstalledAppFlow, ListenOptions, LoginOptions, Opening, Page, RequestOptions, pages,
-};
+use gauth::login::{ExpectedAccount, InstalledAppFlow, ListenOptions, LoginOptions, Page, RequestOptions, pages};
 use gauth::vault::{Kept, NewLogin};
-use gauth::{Browser, Error, Interrupt, Result, Scopes, StoreKind, StoredUser, TokenEndpoint, TokenRequest};
+use gauth::{Error, Interrupt, Result, Scopes, StoreKind, StoredUser, TokenEndpoint, TokenRequest};
 use serde_json::json;
 
 use crate::args::Login;
+use crate::commands::doors;
 use crate::commands::logout::revoke_grant;
 use crate::commands::registration::{self, Registration};
 use crate::commands::{answer_json, on, rfc3339};
 use crate::context::Context;
-use crate::environment::{Environment, quoted, typed};
+use crate::environment::{quoted, typed};
 use crate::failure::{Failure, login_line};
 use crate::ui::clean;
 
@@ -38,7 +36,7 @@ fn login(context: &Context, options: &Login, name: &str, line: &str) -> Result<D
     let store = options.store.or_else(|| kept_in(context, old.as_ref()?)).unwrap_or_default();
     let request = Request { name, line, registration: &registration, store, old: old.as_ref() };
     let login_options = request.login_options(options, context.interrupt.clone());
-    sign_in(context, &request, login_options, |flow| show(context, options, &request, flow))
+    sign_in(context, &request, login_options, |flow| doors::show(context, options, &request, flow))
 }
 
 /// Who signs in where, as settled from options, client file and profile.
@@ -60,12 +58,13 @@ pub struct Done {
     pub expires_at: u64,
 }
 
-/// The whole flow: store proved, port bound, person asked, outcome kept, page told. `show` presents the address.
-pub fn sign_in(
+/// The whole flow: store proved, port bound, person asked, outcome kept, page told. `show` presents the address; what it
+/// gives lives until the end of the wait.
+pub fn sign_in<T>(
     context: &Context,
     request: &Request<'_>,
     options: LoginOptions,
-    show: impl FnOnce(&InstalledAppFlow<'_>) -> Result<()>,
+    show: impl FnOnce(&InstalledAppFlow<'_>) -> Result<T>,
 ) -> Result<Done> {
     options.request.check()?;
     context.vault.check_writable(request.name, request.store)?;
@@ -77,7 +76,7 @@ pub fn sign_in(
         clock: &context.vault.clock,
     };
     let flow = InstalledAppFlow::bind(endpoint, options)?;
-    show(&flow)?;
+    let _shown = show(&flow)?;
     let _waiting = context.ui.waiting("waiting for the browser; Ctrl-C gives up");
     flow.complete_with(
         |signed_in| {
@@ -150,70 +149,6 @@ fn kept_in(context: &Context, old: &Profile) -> Option<StoreKind> {
 
 fn known(context: &Context, name: &str) -> Result<Option<Profile>> {
     Ok(context.vault.accounts.load()?.profiles.remove(name))
-}
-
-/// Prints the address, opens the browser, and says how to get here from another machine.
-fn show(context: &Context, options: &Login, request: &Request<'_>, flow: &InstalledAppFlow<'_>) -> Result<()> {
-    let ui = context.ui;
-    let provider = &request.registration.provider;
-    if !provider.has_keys() {
-        let hosts =
-            [&provider.authorization_endpoint, &provider.token_endpoint].map(|url| url.host_str().unwrap_or_default());
-        ui.warn(&format!(
-            "no published keys are known: signing in at {} with tokens from {}; the ID token rests on that connection alone",
-            hosts[0], hosts[1]
-        ));
-    }
-    if options.bind.is_some_and(|address: IpAddr| !address.is_loopback()) {
-        ui.warn("listening beyond this machine: others on the network can reach the sign-in's port");
-    }
-    ui.say("To sign in, open this address in your browser (only if you started this yourself):");
-    ui.say("");
-    write_address(context, flow.url().as_str());
-    ui.say("");
-    let environment = &context.environment;
-    if environment.is_ssh || !(environment.has_display || environment.has_browser) {
-        ui.say("Is the browser on another machine? Run this there first, and leave it running:");
-        ui.say(&format!("  {} {}", forwarding(flow.authority()), clean(&environment.ssh_destination)));
-    }
-    match browser(context, options).open(flow.url())? {
-        Opening::Failed(cause) => ui.warn(&format!("no browser could be opened ({cause}); open the address yourself")),
-        Opening::NotWanted if !options.no_browser => ui.say("(there is no display here, so no browser was opened)"),
-        Opening::Started | Opening::NotWanted => {}
-    }
-    Ok(())
-}
-
-/// The same port on the other machine leads here; brackets are quoted, since some shells read them as a pattern.
-fn forwarding(authority: &str) -> String {
-    match authority.rsplit_once(':') {
-        Some((host, _)) if host.starts_with('[') => format!("ssh -L '{authority}:{authority}'"),
-        Some((_, port)) => format!("ssh -L {port}:{authority}"),
-        None => format!("ssh -L {authority}"),
-    }
-}
-
-/// The address is the one thing that even `--quiet` must show: without it nobody can sign in.
-fn write_address(context: &Context, address: &str) {
-    crate::ui::Ui { quiet: false, ..context.ui }.say(&format!("  {address}"));
-}
-
-fn browser(context: &Context, options: &Login) -> Browser {
-    match &options.browser {
-        _ if options.no_browser => Browser::None,
-        Some(name) => Browser::App(name.clone()),
-        None => own_browser(&context.environment),
-    }
-}
-
-/// The browser of this session.
-pub fn own_browser(environment: &Environment) -> Browser {
-    match &environment.plain_browser {
-        // Started here, so that its failing at once is noticed; a list or a template is for webbrowser to read.
-        Some(program) => Browser::App(program.clone()),
-        None if environment.has_browser || environment.has_display => Browser::Default,
-        None => Browser::None,
-    }
 }
 
 fn page(request: &Request<'_>, outcome: &Result<Done>) -> Page {
@@ -359,12 +294,6 @@ fn again(name: &str, missing: &Scopes) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_forwarding_line_leads_to_the_family_that_is_listened_on() {
-        assert_eq!(forwarding("127.0.0.1:4711"), "ssh -L 4711:127.0.0.1:4711");
-        assert_eq!(forwarding("[::1]:4711"), "ssh -L '[::1]:4711:[::1]:4711'");
-    }
 
     #[test]
     fn a_sentence_leaves_addresses_and_commands_as_they_are() {

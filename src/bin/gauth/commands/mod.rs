@@ -2,6 +2,7 @@
 
 mod completions;
 mod demo;
+mod doors;
 mod list;
 mod login;
 mod logout;
