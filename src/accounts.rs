@@ -171,14 +171,15 @@ impl Accounts {
     /// # Errors
     /// [`Error::Index`] for a file that is unreadable, not an index, or of a newer version. It is never overwritten.
     pub fn load(&self) -> Result<Index> {
-        let unusable = |problem: String| Error::Index { path: self.path(), problem };
+        let unusable = |problem: String| self.unusable(problem);
         let bytes = files::read(&self.path()).map_err(|cause| unusable(format!("cannot be read: {cause}")))?;
         let Some(bytes) = bytes else { return Ok(Index::default()) };
         let text = String::from_utf8(bytes).map_err(|_| unusable("is not UTF-8 text".to_owned()))?;
         let VersionOnly { version } = toml::from_str(&text)
             .map_err(|_| unusable("is damaged: it is not the TOML that gauth writes".to_owned()))?;
         if version > INDEX_VERSION {
-            return Err(unusable(format!("was written by a newer gauth (version {version} of its format)")));
+            let problem = format!("was written by a newer gauth (version {version} of its format)");
+            return Err(Error::Index { is_newer: true, path: self.path(), problem });
         }
         let file: IndexFile = toml::from_str(&text)
             .map_err(|error| unusable(format!("is damaged: {}", error.message().lines().next().unwrap_or_default())))?;
@@ -186,6 +187,10 @@ impl Accounts {
             Some(name) => Err(unusable(format!("is damaged: {name:?} is no profile name"))),
             None => Ok(Index { default: file.default, profiles: file.profiles }),
         }
+    }
+
+    fn unusable(&self, problem: String) -> Error {
+        Error::Index { is_newer: false, path: self.path(), problem }
     }
 
     /// Reads, changes and writes the index while no other process does.
@@ -197,8 +202,7 @@ impl Accounts {
         let mut index = self.load()?;
         let result = change(&mut index)?;
         let file = IndexFile { version: INDEX_VERSION, default: index.default, profiles: index.profiles };
-        let text = toml::to_string(&file)
-            .map_err(|error| Error::Index { path: self.path(), problem: format!("cannot be written: {error}") })?;
+        let text = toml::to_string(&file).map_err(|error| self.unusable(format!("cannot be written: {error}")))?;
         files::replace_alone(&self.path(), text.as_bytes()).map_err(Error::io("write", &self.path()))?;
         Ok(result)
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::token::FreshToken;
+use crate::token_answer::is_printable;
 
 /// Short-lived tokens where they cost nothing to read. Losing it loses nothing.
 #[derive(Clone, Debug)]
@@ -35,8 +36,11 @@ impl Cache {
 
     /// The token filed under `key`. A damaged or foreign file is as good as none: it is replaced by the next refresh.
     pub fn get(&self, key: &str) -> Option<FreshToken> {
-        let bytes = files::read_private(&self.path(key)?).ok()??;
-        serde_json::from_slice(&bytes).ok()
+        let path = self.path(key)?;
+        files::check_own_dir(path.parent()?).ok()?; // in a shared place it may be somebody else's
+        let bytes = files::read_private(&path).ok()??;
+        let token: FreshToken = serde_json::from_slice(&bytes).ok()?;
+        is_printable(token.access_token.secret()).then_some(token)
     }
 
     /// Files a token.
@@ -46,7 +50,11 @@ impl Cache {
     pub fn put(&self, key: &str, token: &FreshToken) -> Result<()> {
         let Some(path) = self.path(key) else { return Ok(()) };
         let text = zeroize::Zeroizing::new(serde_json::to_vec(token).unwrap_or_default());
-        files::replace_alone(&path, &text).map_err(Error::io("write", &path))
+        let written = self.check().and_then(|()| files::replace_alone(&path, &text));
+        if written.is_err() {
+            let _ = files::remove(&path); // the older token must not come back in the place of this one
+        }
+        written.map_err(Error::io("write", &path))
     }
 
     /// Forgets every token of a login, narrowed ones too: those whose key begins with its generation.
@@ -63,6 +71,12 @@ impl Cache {
             }
         }
         Ok(())
+    }
+
+    fn check(&self) -> std::io::Result<()> {
+        let Some(dir) = &self.dir else { return Ok(()) };
+        files::create_private_dir(dir)?;
+        files::check_own_dir(dir)
     }
 
     fn path(&self, key: &str) -> Option<PathBuf> {

@@ -76,6 +76,8 @@ pub enum Error {
     /// The index of profiles cannot be used; it is left as it is.
     #[error("the profile index {} {problem}", path.display())]
     Index {
+        /// Whether a newer gauth wrote it.
+        is_newer: bool,
         /// The file.
         path: PathBuf,
         /// What is wrong with it.

@@ -89,11 +89,20 @@ pub(crate) fn read_private(path: &Path) -> io::Result<Option<Vec<u8>>> {
 }
 
 fn open(path: &Path) -> io::Result<Option<File>> {
-    match File::open(path) {
+    match reading().open(path) {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Never waits, whatever lies there: a pipe without a writer is empty.
+pub(crate) fn reading() -> fs::OpenOptions {
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, rustix::fs::OFlags::NONBLOCK.bits() as i32);
+    options
 }
 
 fn content(file: File) -> io::Result<Vec<u8>> {
@@ -109,6 +118,9 @@ fn content(file: File) -> io::Result<Vec<u8>> {
 fn check_private(file: &File) -> io::Result<()> {
     use std::os::unix::fs::MetadataExt as _;
     let metadata = file.metadata()?;
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        return Err(io::Error::new(ErrorKind::PermissionDenied, "it belongs to another user"));
+    }
     if metadata.mode() & 0o077 != 0 {
         let text = format!("its mode is {:04o}, and must let nobody else in (0600)", metadata.mode() & 0o7777);
         return Err(io::Error::new(ErrorKind::PermissionDenied, text));

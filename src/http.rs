@@ -13,7 +13,7 @@ use oauth2::http::{Method, header};
 use oauth2::{AccessToken, HttpRequest, HttpResponse};
 use reqwest::blocking::{Client, ClientBuilder, Request, Response};
 use reqwest::{NoProxy, Proxy, redirect};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use url::Url;
 
 use crate::error::{Error, Result};
@@ -136,7 +136,7 @@ impl Http {
 
     fn exchange(&self, host: &str, request: &HttpRequest, max_bytes: u64, limit: Duration) -> Result<HttpResponse> {
         let mut outgoing: Request = request.clone().try_into().map_err(|_| bad_answer(host, "no valid request"))?;
-        *outgoing.timeout_mut() = Some(limit);
+        *outgoing.timeout_mut() = Some(ABANDONED);
         let (client, owner, method) = (self.client()?.clone(), host.to_owned(), request.method().clone());
         let (sender, answer) = mpsc::channel();
         // On a thread of its own, so that the person need not wait for it.
@@ -150,8 +150,9 @@ impl Http {
         self.await_answer(&answer, host, request.method(), limit)
     }
 
-    /// A request that may have been acted on gets a little longer when the person gives up: its answer can be a new
-    /// refresh token in place of a spent one (T-8).
+    /// The time limit is kept here and not by the client, which would count time in which the process was stopped, and
+    /// throw away an answer that came meanwhile. A request that may have been acted on is waited for even when the person
+    /// gives up: its answer can be a new refresh token in place of a spent one (T-8).
     fn await_answer(
         &self,
         answer: &Receiver<Result<HttpResponse>>,
@@ -159,12 +160,9 @@ impl Http {
         method: &Method,
         limit: Duration,
     ) -> Result<HttpResponse> {
-        let answered = match self.options.interrupt.receive(answer, limit + GRACE) {
-            Err(interrupted) if method == Method::GET => return Err(interrupted),
-            Err(interrupted) => return answer.recv_timeout(GRACE).unwrap_or(Err(interrupted)),
-            Ok(answered) => answered,
-        };
-        answered.unwrap_or_else(|| Err(lost(host, method, "no answer in time")))
+        let unheard = Interrupt::default();
+        let interrupt = if method == Method::GET { &self.options.interrupt } else { &unheard };
+        interrupt.receive(answer, limit)?.unwrap_or_else(|| Err(lost(host, method, "no whole answer in time")))
     }
 
     fn client(&self) -> Result<&Client> {
@@ -235,7 +233,11 @@ fn read(host: &str, method: &Method, response: Response, max_bytes: u64) -> Resu
     }
     let headers = response.headers().clone();
     let mut body = Vec::new();
-    response.take(max_bytes + 1).read_to_end(&mut body).map_err(|error| lost(host, method, &read_problem(&error)))?;
+    let ended = response.take(max_bytes + 1).read_to_end(&mut body);
+    // A whole document is one, even if its length was announced wrong: there may be a refresh token in it (T-8).
+    if ended.is_err() && serde_json::from_slice::<IgnoredAny>(&body).is_err() {
+        return Err(lost(host, method, "the answer ended too early"));
+    }
     if body.len() as u64 > max_bytes {
         return Err(bad_answer(host, &format!("more than {max_bytes} bytes")));
     }
@@ -252,21 +254,13 @@ fn network_error(host: &str, method: &Method, error: &reqwest::Error) -> Error {
     if error.is_connect() {
         return Error::Unreachable { host: host.to_owned(), problem: deepest(error) };
     }
-    let problem = if error.is_timeout() { "no answer in time".to_owned() } else { deepest(error) };
-    lost(host, method, &problem)
+    lost(host, method, &deepest(error))
 }
 
 /// A request that changes nothing at the server can simply be made again.
 fn lost(host: &str, method: &Method, problem: &str) -> Error {
     let (host, problem) = (host.to_owned(), problem.to_owned());
     if method == Method::GET { Error::Unreachable { host, problem } } else { Error::AnswerLost { host, problem } }
-}
-
-fn read_problem(error: &std::io::Error) -> String {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<reqwest::Error>()) {
-        Some(inner) if inner.is_timeout() => "the answer did not end in time".to_owned(),
-        _ => "the answer ended too early".to_owned(),
-    }
 }
 
 fn certificate_problem(error: &reqwest::Error) -> Option<String> {
@@ -318,8 +312,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// All tries with the waits between them, bodies included, so that a dripping answer ends too: less than the patience of
 /// those that wait for the lock meanwhile.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long an interrupted exchange may still bring its answer, and one at its limit its error.
-const GRACE: Duration = Duration::from_secs(1);
+/// When the client itself lets go of an exchange that nobody waits for any more.
+const ABANDONED: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]
 mod tests {

@@ -48,20 +48,22 @@ impl Interrupt {
         }
     }
 
-    /// Waits for a message, at most for `patience`; `None` if none came, also because its sender is gone.
+    /// Waits for a message, at most for `patience`; `None` if none came, also because its sender is gone. Time in which
+    /// the process was stopped does not count: what came meanwhile is still to be looked at.
     ///
     /// # Errors
     /// [`Error::Interrupted`].
     pub fn receive<T>(&self, messages: &Receiver<T>, patience: Duration) -> Result<Option<T>> {
-        let end = end_of(patience);
+        let mut left = patience;
         loop {
             self.check()?;
-            let left = end.saturating_duration_since(Instant::now());
+            let begun = Instant::now();
             match messages.recv_timeout(left.min(INTERRUPT_POLL)) {
                 Ok(message) => return Ok(Some(message)),
                 Err(RecvTimeoutError::Timeout) if !left.is_zero() => {}
                 Err(_) => return Ok(None),
             }
+            left = left.saturating_sub(begun.elapsed().min(LONGEST_SLICE));
         }
     }
 }
@@ -74,6 +76,8 @@ fn end_of(wait: Duration) -> Instant {
 
 /// How long a wait may go on without looking at the flag: short enough that Ctrl-C feels immediate.
 const INTERRUPT_POLL: Duration = Duration::from_millis(50);
+/// A busy machine is late by less than this; whoever is later was stopped.
+const LONGEST_SLICE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

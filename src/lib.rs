@@ -14,7 +14,7 @@
 //! |---|---|---|
 //! | words | [`error`], [`scopes`], [`token`], `token_answer`, [`interrupt`], [`login::callback`] | plain values and pure functions |
 //! | facts | [`client`], [`provider`], `discovery`, [`id_token`], `key_set` | who asks, who is asked, what a token says |
-//! | edges | [`http`], `retry`, `tls`, [`store`], [`cache`], [`lock`], `files`, [`login::loopback`], [`login::browser`] | one outside thing each |
+//! | edges | [`http`], `retry`, `echo`, `tls`, [`store`], [`cache`], [`lock`], `files`, [`login::loopback`], [`login::browser`] | one outside thing each |
 //! | work | [`token_endpoint`], [`login`], [`accounts`], [`credential`], [`rescue`], [`vault`], [`source`] | the flow, and what is kept of it |
 //! | judge | `sandbox` | a strict provider of its own, for demos and tests; shares no code with the client |
 //! | person | `src/bin/gauth` | the command line; uses only what is public here |
@@ -26,6 +26,7 @@ pub mod cache;
 pub mod client;
 pub mod credential;
 mod discovery;
+mod echo;
 pub mod error;
 mod files;
 pub mod http;

@@ -45,7 +45,7 @@ fn check_dir(dir: &Path) -> Result<()> {
 
 /// A file that is there already can be locked without being written: so a read-only folder has the same lock as before.
 fn open(path: &Path) -> io::Result<File> {
-    match File::options().create(true).append(true).open(path) {
+    match files::reading().create(true).append(true).open(path) {
         Err(error) if matches!(error.kind(), ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied) => {
             File::open(path).map_err(|_| error)
         }

@@ -1,5 +1,7 @@
 //! TLS: which versions, which cryptography, whose roots.
 
+use std::fs::File;
+use std::io::{BufReader, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -26,10 +28,13 @@ pub(crate) fn config(ca_file: Option<&Path>) -> Result<ClientConfig> {
 fn roots(file: &Path) -> Result<RootCertStore> {
     let unusable = |cause: String| Error::NetworkSetup(format!("the CA file {} {cause}", file.display()));
     let mut store = RootCertStore::empty();
-    let certificates = CertificateDer::pem_file_iter(file).map_err(|_| unusable("cannot be read".to_owned()))?;
-    for certificate in certificates {
+    let file = File::open(file).map_err(|_| unusable("cannot be read".to_owned()))?;
+    for certificate in CertificateDer::pem_reader_iter(BufReader::new(file.take(MAX_BYTES))) {
         let certificate = certificate.map_err(|_| unusable("is not PEM".to_owned()))?;
         store.add(certificate).map_err(|_| unusable("holds a certificate that is no root".to_owned()))?;
     }
     if store.is_empty() { Err(unusable("holds no certificate".to_owned())) } else { Ok(store) }
 }
+
+/// Far more than all the roots there are; keeps an endless file out of memory.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;

@@ -71,14 +71,17 @@ impl TokenResponse for Answer {
     }
 }
 
-/// The one member of an answer that is needed even if it has no other.
+/// The one member of an answer that is needed even if it is of no use otherwise.
 pub(crate) fn new_refresh_token(body: &[u8]) -> Option<RefreshToken> {
-    #[derive(Deserialize)]
-    struct Only {
-        refresh_token: RefreshToken,
-    }
-    let token = serde_json::from_slice::<Only>(body).ok()?.refresh_token;
-    (!token.secret().is_empty() && is_printable(token.secret())).then_some(token)
+    let value = first_value(body)?;
+    let token = value.get("refresh_token")?.as_str()?;
+    (!token.is_empty() && is_printable(token)).then(|| RefreshToken::new(token.to_owned()))
+}
+
+/// The JSON that a body begins with. Read as oauth2 reads it, which does not mind what comes after: another rule here would
+/// take an answer for good and miss its refresh token.
+pub(crate) fn first_value(body: &[u8]) -> Option<Value> {
+    serde_json::Deserializer::from_slice(body).into_iter().next()?.ok()
 }
 
 /// A token goes into headers, lines and files: `%x21-7E` only (L-17; RFC 6750 section 2.1 allows less still).
@@ -89,7 +92,7 @@ fn check_printable(name: &str, token: &str, host: &str) -> Result<()> {
     }
 }
 
-fn is_printable(token: &str) -> bool {
+pub(crate) fn is_printable(token: &str) -> bool {
     token.bytes().all(|byte| (0x21..=0x7E).contains(&byte))
 }
 
@@ -162,6 +165,22 @@ mod tests {
         let set = token_set(r#"{"access_token":"a","token_type":"Bearer","new":{"x":1},"scope":"openid  email"}"#);
         assert_eq!(set.expect("a token").scopes, Some(Scopes::parse("openid email")));
         assert_eq!(token_set(r#"{"access_token":"a","token_type":"Bearer"}"#).expect("a token").scopes, None);
+    }
+
+    #[test]
+    fn the_new_refresh_token_is_found_in_whatever_else_is_wrong() {
+        let found = |body: &str| new_refresh_token(body.as_bytes()).map(|token| token.secret().clone());
+        for body in [
+            r#"{"refresh_token":"new"}"#,
+            r#"{"refresh_token":"new"}<!-- page -->"#,
+            r#"{"error":"x","refresh_token":"new"}"#,
+            r#"{"refresh_token":"new","refresh_token":"new","access_token":7}"#,
+        ] {
+            assert_eq!(found(body).as_deref(), Some("new"), "{body}");
+        }
+        for body in ["", "[]", r#"{"refresh_token":7}"#, r#"{"refresh_token":""}"#, r#"{"refresh_token":"a b"}"#] {
+            assert_eq!(found(body), None, "{body}");
+        }
     }
 
     #[test]

@@ -13,11 +13,12 @@ use url::form_urlencoded;
 
 use crate::Scopes;
 use crate::client::Client;
+use crate::echo::Sent;
 use crate::error::{Error, Refusal, Result};
 use crate::http::{Http, bad_answer};
 use crate::provider::{Provider, host_of};
 use crate::token::{Clock, TokenSet};
-use crate::token_answer::{Answer, new_refresh_token};
+use crate::token_answer::{Answer, first_value, new_refresh_token};
 
 /// One client at one provider's token endpoint.
 #[derive(Clone, Copy, Debug)]
@@ -87,12 +88,14 @@ impl TokenEndpoint<'_> {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("token", refresh_token.secret()).append_pair("token_type_hint", "refresh_token");
         let request = self.authenticated(url.as_str(), form)?;
+        let sent = Sent::in_request(&request);
         let response = self.http.call(request)?;
+        let refusal = refusal(response.body(), &sent);
         match response.status().as_u16() {
             200..=299 => Ok(true),
             // Google's answer for a token that is gone already (R-2); others send 200.
-            400 if is_already_invalid(&refusal(response.body())) => Ok(true),
-            _ => Err(self.refused(refusal(response.body()), response.status())),
+            400 if is_already_invalid(&refusal) => Ok(true),
+            _ => Err(self.refused(refusal, response.status())),
         }
     }
 
@@ -207,10 +210,13 @@ impl SyncHttpClient for Judge<'_> {
     type Error = Error;
 
     fn call(&self, request: HttpRequest) -> Result<HttpResponse> {
+        let sent = Sent::in_request(&request);
         let response = self.endpoint.http.call(request)?;
-        let refusal = refusal(response.body());
-        if response.status() == StatusCode::OK && refusal.error.is_empty() {
+        if response.status().is_success() {
             *self.rotated.borrow_mut() = new_refresh_token(response.body());
+        }
+        let refusal = refusal(response.body(), &sent);
+        if response.status() == StatusCode::OK && refusal.error.is_empty() {
             return Ok(response);
         }
         Err(self.endpoint.refused(refusal, response.status()))
@@ -218,9 +224,9 @@ impl SyncHttpClient for Judge<'_> {
 }
 
 /// The error members of a body, empty where it has none (RFC 6749 section 5.2).
-fn refusal(body: &[u8]) -> Refusal {
-    let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+fn refusal(body: &[u8], sent: &Sent) -> Refusal {
+    let body = first_value(body).unwrap_or_default();
+    let text = |name: &str| body.get(name).and_then(Value::as_str).map(|text| sent.taken_out_of(text));
     Refusal::new(text("error").unwrap_or_default(), text("error_description"), text("error_subtype"))
 }
 
@@ -265,8 +271,8 @@ mod tests {
 
     #[test]
     fn the_subtype_that_asks_for_a_new_login_is_kept() {
-        let refusal =
-            refusal(br#"{"error":"invalid_grant","error_description":"reauth","error_subtype":"invalid_rapt"}"#);
+        let body = br#"{"error":"invalid_grant","error_description":"reauth","error_subtype":"invalid_rapt"}"#;
+        let refusal = refusal(body, &Sent::in_request(&HttpRequest::default()));
         assert_eq!(refusal.to_string(), "invalid_grant/invalid_rapt (reauth)");
     }
 }

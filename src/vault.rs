@@ -173,7 +173,8 @@ impl Vault {
             generation: new_generation(),
             created_at: self.clock.now(),
             project_id: login.project_id.clone(),
-            client_file: login.client_file.clone(),
+            // The index is text: a path that is not cannot be remembered.
+            client_file: login.client_file.clone().filter(|path| path.to_str().is_some()),
             redirect: login.redirect.clone(),
             kept_until: (!self.cache.is_on()).then_some(signed_in.tokens.expires_at),
             shares_grants: old.is_some_and(|old| old.shares_grants && old.provider.issuer == login.provider.issuer),

@@ -10,11 +10,12 @@ mod support;
 use std::fs;
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use canary::{Kind, PLANTED, Secrets, talkative};
 use gauth::sandbox::{Endpoint, Fault, IdTokenFault, Sandbox};
 use kept::{item, secrets_dir, signed_in, until};
 use serde_json::json;
-use support::{ALICE, BOB, Ran, Running, TestEnv, sandbox};
+use support::{ALICE, BOB, CLIENT_SECRET, Ran, Running, TestEnv, sandbox};
 
 const ALL: [Kind; 8] = [
     Kind::AccessToken,
@@ -93,6 +94,34 @@ fn the_hunt_finds_what_is_planted() {
     fs::copy(item(&env), env.home().join("copy")).expect("a copy of the item");
     let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| secrets.assert_kept_apart(&env)));
     assert!(found.is_err(), "a refresh token lies in the home folder");
+    for before in ["", "x", "xy"] {
+        let header = format!("Basic {}", BASE64_STANDARD.encode(format!("{before}{PLANTED}:z")));
+        let hunt = || secrets.assert_absent(&header, &[], "a header");
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(hunt)).is_err(), "{header}");
+    }
+}
+
+/// Not even if the provider puts what it was sent into its own words.
+#[test]
+fn what_a_provider_repeats_of_a_secret_is_neither_shown_nor_kept() {
+    let sandbox = kept::without_rotation();
+    let env = signed_in(&sandbox);
+    let refresh = kept::stored_refresh(&env);
+    for error in ["invalid_grant", "invalid_request"] {
+        sandbox.inject(Fault::Status {
+            status: 400,
+            body: json!({ "error": error, "error_description": format!("token {refresh} of {CLIENT_SECRET}") })
+                .to_string(),
+            content_type: "application/json".to_owned(),
+            headers: Vec::new(),
+        });
+        let ran = run(&env, &["token", "--force-refresh"]);
+        assert!(ran.stderr().contains("token [redacted] of [redacted]"), "{}", ran.stderr());
+        let told = run(&env, &["status"]);
+        let secrets = Secrets::of(&sandbox);
+        secrets.assert_absent(&(ran.stderr() + &told.stdout() + &told.stderr()), &[], "what was shown");
+        secrets.assert_kept_apart(&env);
+    }
 }
 
 #[test]

@@ -339,7 +339,13 @@ fn a_localhost_port_that_somebody_else_has_on_ipv6_is_not_used() {
     let (env, sandbox) = (TestEnv::new(), sandbox());
     let squatter = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).expect("a port");
     let port = squatter.local_addr().expect("an address").port();
-    refused(web_client(&env, &sandbox, &format!("http://localhost:{port}/")), 1).said("not free");
+    let redirect = format!("http://localhost:{port}/");
+    refused(web_client(&env, &sandbox, &redirect), 1).said("not free");
+    for bind in ["127.0.0.1", "0.0.0.0"] {
+        let mut login = web_client(&env, &sandbox, &redirect);
+        login.args(["--bind", bind, "--port", &port.to_string()]);
+        refused(login, 1).said("not free");
+    }
 }
 
 fn has_ipv6() -> bool {

@@ -119,6 +119,7 @@ fn a_wrong_paste_asks_again_and_the_right_one_signs_in_without_being_shown() {
     terminal.type_in(&format!("x\x15y\x7f{answer}\r"));
     assert_eq!(terminal.code(), Some(0), "{}", terminal.screen());
     let screen = terminal.screen();
+    assert!(screen.contains("only if you started this yourself"), "{screen}");
     assert!(screen.contains(&format!("signed in as {ALICE}")), "{screen}");
     assert!(!screen.contains(&code_of(&sandbox)), "{screen}");
     assert!(terminal.shows_keys());

@@ -90,6 +90,30 @@ fn the_rotated_refresh_token_of_an_answer_that_is_of_no_use_otherwise_is_kept() 
     }
 }
 
+/// What oauth2 takes for good, and what it does not: in either case nothing of the new refresh token is lost.
+#[test]
+fn the_rotated_refresh_token_is_found_however_the_answer_is_framed() {
+    const GOOD: &str = r#"{"access_token":"a","token_type":"Bearer","refresh_token":"rotated"}"#;
+    for (status, body, code) in [
+        (200, format!("{GOOD}<!-- page -->"), 0),
+        (200, format!("{GOOD}}}"), 0),
+        (200, format!("{GOOD}\0"), 0),
+        (201, GOOD.to_owned(), 1),
+        (206, GOOD.to_owned(), 1),
+        (200, GOOD.replace(r#""token_type""#, r#""error":"odd","token_type""#), 1),
+        (200, GOOD.replace(r#""token_type""#, r#""refresh_token":"rotated","token_type""#), 1),
+    ] {
+        let sandbox = sandbox();
+        let env = signed_in(&sandbox);
+        let headers = Vec::new();
+        let content_type = "application/json".to_owned();
+        sandbox.inject(Fault::Status { status, body: body.clone(), content_type, headers });
+        let ran = env.run(&["token", "--force-refresh"]);
+        assert_eq!(ran.code, Some(code), "{status} {body}: {}", ran.stderr());
+        assert_eq!(stored_refresh(&env), "rotated", "{status} {body}");
+    }
+}
+
 #[test]
 fn a_store_that_cannot_be_written_is_noticed_before_the_refresh_token_is_spent() {
     let sandbox = sandbox();

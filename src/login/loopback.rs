@@ -4,8 +4,7 @@
 //! machine, so heads, connections and time are bounded (L-11), which tiny_http does not do.
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +17,7 @@ use oauth2::CsrfToken;
 use crate::client::LoopbackRedirect;
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
+use crate::login::bind::{V4, V6, bind, bind_both, bind_either, no_loopback, reachable};
 use crate::login::callback::{self, Callback, IssuerRule, Stray};
 use crate::login::head::{self, Head};
 use crate::login::pages::{self, Page};
@@ -55,8 +55,8 @@ impl LoopbackServer {
         let registered = options.redirect.as_ref();
         let port = options.port.or(registered.and_then(|redirect| redirect.port)).unwrap_or(0);
         let (listeners, host) = match (options.bind, registered.map(|redirect| redirect.host.as_str())) {
+            (address, Some("localhost")) => (bind_both(address.unwrap_or(V4), port)?, "localhost".to_owned()),
             (Some(address), host) => (vec![bind(address, port)?], host.unwrap_or("127.0.0.1").to_owned()),
-            (None, Some("localhost")) => (bind_both(port)?, "localhost".to_owned()),
             (None, Some("[::1]")) => (vec![bind(V6, port)?], "[::1]".to_owned()),
             (None, _) => bind_either(port)?,
         };
@@ -345,55 +345,8 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     }
 }
 
-fn bind(address: IpAddr, port: u16) -> Result<TcpListener> {
-    let listener = TcpListener::bind((address, port)).map_err(|cause| match cause.kind() {
-        ErrorKind::AddrInUse => Error::PortTaken { port, address: address.to_string() },
-        _ => no_loopback(cause),
-    })?;
-    // With the interface down an address can be bound that no browser comes to.
-    let own = reachable(listener.local_addr().map_err(no_loopback)?);
-    TcpStream::connect_timeout(&own, REACH_TIMEOUT).map_err(no_loopback)?;
-    Ok(listener)
-}
-
-fn bind_either(port: u16) -> Result<(Vec<TcpListener>, String)> {
-    match bind(V4, port) {
-        Ok(listener) => Ok((vec![listener], "127.0.0.1".to_owned())),
-        Err(taken @ Error::PortTaken { .. }) => Err(taken),
-        Err(_) => Ok((vec![bind(V6, port)?], "[::1]".to_owned())),
-    }
-}
-
-/// A name may lead to either family: nobody else may own the other one's port (L-2).
-fn bind_both(port: u16) -> Result<Vec<TcpListener>> {
-    let first = bind(V4, port)?;
-    let port = first.local_addr().map_err(no_loopback)?.port();
-    match bind(V6, port) {
-        Ok(second) => Ok(vec![first, second]),
-        Err(taken @ Error::PortTaken { .. }) => Err(taken),
-        Err(_) => Ok(vec![first]), // no IPv6 here, so nobody can listen there
-    }
-}
-
-/// Where our own listener can be reached from here.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    match address.ip() {
-        ip if !ip.is_unspecified() => address,
-        IpAddr::V4(_) => SocketAddr::new(V4, address.port()),
-        IpAddr::V6(_) => SocketAddr::new(V6, address.port()),
-    }
-}
-
-fn no_loopback(cause: io::Error) -> Error {
-    Error::NoLoopback(cause.to_string())
-}
-
-const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 /// A browser opens a few; the rest is somebody else.
 const MAX_CONNECTIONS: usize = 32;
-/// A connection within this machine is made at once or not at all.
-const REACH_TIMEOUT: Duration = Duration::from_secs(1);
 /// From the connection to the end of its head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the result page waits to be fetched.

@@ -1,5 +1,6 @@
 //! The login: bind, ask, wait, redeem, check. In that order, nothing else.
 
+mod bind;
 pub mod browser;
 pub mod callback;
 mod head;

@@ -125,8 +125,9 @@ impl<'a> StoredUser<'a> {
             return Ok(Attempt::Done(token));
         }
         let credential = self.credential(&profile)?;
-        let kept = wanted.kept_in(credential.clone(), &profile).filter(|_| !self.vault.cache.is_on());
-        if let Some(token) = kept.filter(|token| self.adopts(token, before, request)) {
+        let kept = wanted.kept_in(credential.clone(), &profile);
+        if let Some(token) = kept.filter(|token| self.adopts_kept(token, before, request)) {
+            let _ = self.vault.cache.put(&wanted.key, &token);
             return Ok(Attempt::Done(token));
         }
         self.vault.store(profile.store).check_space(&profile.item, ITEM_BYTES)?;
@@ -158,6 +159,14 @@ impl<'a> StoredUser<'a> {
         let is_new = before.is_none_or(|before| before.access_token.secret() != token.access_token.secret());
         let is_alive = token.is_usable(&self.vault.clock, 0);
         (is_new && is_alive) || (!request.force && self.will_do(token, request))
+    }
+
+    /// The same for one in the store. Beside a cache it is there only because that could not be written, and may be old.
+    fn adopts_kept(&self, token: &FreshToken, before: Option<&FreshToken>, request: &TokenRequest) -> bool {
+        match self.vault.cache.is_on() {
+            true => !request.force && self.will_do(token, request),
+            false => self.adopts(token, before, request),
+        }
     }
 
     fn will_do(&self, token: &FreshToken, request: &TokenRequest) -> bool {
@@ -199,15 +208,23 @@ impl<'a> StoredUser<'a> {
         rotated: Option<RefreshToken>,
         fresh: Option<&FreshToken>,
     ) -> Result<()> {
-        let kept = fresh.filter(|_| !self.vault.cache.is_on() && wanted.narrow.is_none());
-        if rotated.is_some() || kept.is_some() {
-            let refresh_token = rotated.unwrap_or_else(|| credential.refresh_token.clone());
-            let fresh = kept.or(credential.fresh.as_ref()).cloned();
-            let renewed = Credential { refresh_token, fresh, ..credential.clone() };
+        let whole = fresh.filter(|_| wanted.narrow.is_none());
+        let mut kept = whole.filter(|_| !self.vault.cache.is_on());
+        let is_rotated = rotated.is_some();
+        let mut renewed = Credential {
+            refresh_token: rotated.unwrap_or_else(|| credential.refresh_token.clone()),
+            fresh: kept.or(credential.fresh.as_ref()).cloned(),
+            ..credential.clone()
+        };
+        if is_rotated || kept.is_some() {
             self.vault.store_renewed(profile, &renewed)?;
         }
         let Some(fresh) = fresh else { return Ok(()) };
-        let _ = self.vault.cache.put(&wanted.key, fresh);
+        if self.vault.cache.put(&wanted.key, fresh).is_err() && whole.is_some() {
+            // A runtime folder that takes nothing is as good as none: without this every process would refresh.
+            renewed.fresh = Some(fresh.clone());
+            kept = self.vault.store_renewed(profile, &renewed).is_ok().then_some(fresh);
+        }
         let kept_until = kept.map(|fresh| fresh.expires_at).or(profile.kept_until);
         if profile.needs_login.is_some() || kept_until != profile.kept_until {
             let _ = self.vault.note(self.name, profile, |entry| {

@@ -190,6 +190,20 @@ def test_a_refresh_that_slept_until_its_token_was_over_prints_one_that_is_not(pe
     assert_refreshed(provider, times=3)
 
 
+def test_a_refresh_that_was_stopped_for_longer_than_it_would_wait_gets_its_answer_all_the_same(person, provider):
+    """Ctrl-Z, or a paused container: the answer lies in the socket, and with it the new refresh token."""
+    person.signs_in(provider)
+    running = refresh_with_the_answer_on_its_way(person, provider, ms=1000)
+    os.kill(running.pid, signal.SIGSTOP)
+    time.sleep(17)  # the length of the stop: longer than the 15 s of a request
+    assert provider.refreshes()[0]["status"] == 200
+    os.kill(running.pid, signal.SIGCONT)
+    done = running.end()
+    assert done.code == 0, done
+    assert_good(provider, done.out.strip())
+    assert_good(provider, person.token("--force-refresh"))
+
+
 @pytest.mark.parametrize("step", [-10 * MINUTES, 10 * MINUTES], ids=["back", "forward"])
 def test_a_clock_that_is_stepped_while_the_answer_is_on_its_way_does_no_harm(person, provider, clock, step):
     person.signs_in(provider)

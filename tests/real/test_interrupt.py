@@ -1,7 +1,10 @@
-"""Ctrl-C ends every wait at once with 130, prints nothing and loses nothing."""
+"""Ctrl-C ends every wait with 130, prints nothing and loses nothing: at once, but where an answer may bring a new refresh
+token, which the first one waits for and the second does not."""
+import signal
 import time
 
 import parts
+import pytest
 
 
 def interrupted(running, soon=2):
@@ -18,8 +21,36 @@ def test_ctrl_c_while_the_provider_is_silent_ends_the_wait_and_loses_nothing(per
     provider.fault("hang")
     running = person.start("token", "--force-refresh")
     parts.wait_for(provider.refreshes, "the refresh request")
+    running.interrupt()
+    running.wait_until_it_says("once more ends at once")
     interrupted(running)
     assert provider.userinfo(person.token("--force-refresh")).status_code == 200
+
+
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_during_a_slow_refresh_never_loses_a_rotated_token(person, provider, first):
+    person.signs_in(provider)
+    provider.fault("slow", ms=3000)
+    running = person.start("token", "--force-refresh")
+    parts.wait_for(provider.refreshes, "the refresh request")
+    running.process.send_signal(first)
+    done = running.end(30)
+    assert done.code == 0 and provider.userinfo(done.out.strip()).status_code == 200, done
+    assert "still waited for" in done.err
+    assert provider.userinfo(person.token("--force-refresh")).status_code == 200
+
+
+@pytest.mark.parametrize("ignored", ["HUP", "INT"])
+def test_a_signal_that_is_ignored_from_the_start_stays_so(person, provider, ignored):
+    """As with nohup, and in what a script puts into the background."""
+    person.signs_in(provider)
+    provider.fault("slow", ms=1500)
+    running = person.start("token", "--force-refresh", wrapper=("env", "--ignore-signal=" + ignored))
+    parts.wait_for(provider.refreshes, "the refresh request")
+    for _ in range(2):
+        running.process.send_signal(getattr(signal, "SIG" + ignored))
+    done = running.end(30)
+    assert done.code == 0 and "interrupted" not in done.err, done
 
 
 def test_ctrl_c_while_the_discovery_document_does_not_come_ends_the_login(person, provider):

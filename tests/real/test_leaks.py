@@ -1,4 +1,5 @@
 """Every secret that the provider gave away, and those that gauth made: looked for where none may be (L-18, L-19)."""
+import base64
 import json
 import os
 import pathlib
@@ -30,6 +31,15 @@ class Watch:
     def texts(self):
         self.thread.join(10)
         return {pid: b"\0".join(seen).decode(errors="replace") for pid, seen in self.seen.items()}
+
+
+def in_base64(value):
+    """What every base64 text has that holds it, wherever it begins there; in both alphabets."""
+    found = set()
+    for before in range(3):
+        text = base64.b64encode(b"\0" * before + value.encode()).decode().rstrip("=")[before + (before > 0):-1]
+        found |= {text, text.replace("+", "-").replace("/", "_")}
+    return found
 
 
 class Hunt:
@@ -85,8 +95,8 @@ class Hunt:
         return set(found)
 
     def where(self, kind, value):
-        """The places where it is and may not be, as it is or as it would stand in a URL."""
-        forms = {value, urllib.parse.quote(value, safe=""), urllib.parse.quote_plus(value)}
+        """The places where it is and may not be: as it is, as it would stand in a URL, or within base64."""
+        forms = {value, urllib.parse.quote(value, safe=""), urllib.parse.quote_plus(value)} | in_base64(value)
         return {where for where, text, kinds in self.places
                 if kind not in kinds and any(form in text for form in forms)}
 
@@ -200,12 +210,16 @@ def test_the_hunt_would_find_a_secret(person, provider):
     provider.fault("slow", ms=400)
     for folder in (person.home, hunt.tmp, person.runtime):
         (folder / "canary").write_text("a line with " + urllib.parse.quote(canary, safe=""))
+    for before in range(3):
+        pair = "x" * before + canary + "yz"
+        (hunt.tmp / ("in base64 %d" % before)).write_bytes(b"Basic " + base64.b64encode(pair.encode()))
     done, _ = hunt.run("login", "--client-secrets", provider.client_secrets, "--login-hint", parts.ALICE, "--json",
                        TESTBED_CANARY=canary)
     assert done.code == 0, done
     during = "arguments or environment during"
     found = hunt.where("refresh_token", canary)
     assert {str(folder / "canary") for folder in (person.home, hunt.tmp, person.runtime)} < found
+    assert {str(hunt.tmp / ("in base64 %d" % before)) for before in range(3)} < found
     assert any(where.startswith(during) for where in found)
     assert {where.split(" of ")[0] for where in hunt.where("refresh_token", parts.ALICE)} >= {"stdout", "the address"}
     assert any(where.startswith(during) for where in hunt.where("state", parts.ALICE))

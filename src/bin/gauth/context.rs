@@ -10,7 +10,7 @@ use gauth::{Accounts, Cache, Clock, Error, Http, HttpOptions, Interrupt, Result,
 
 use crate::args::{Global, Switch};
 use crate::environment::Environment;
-use crate::ui::Ui;
+use crate::ui::{Ui, Waiting};
 
 /// Built once in `main` from the options and the environment. Nothing is opened, created or connected yet.
 #[derive(Debug)]
@@ -85,18 +85,35 @@ impl Context {
     }
 
     /// From now on Ctrl-C, hang-up and termination only set the flag, so that waits end cleanly and nothing is cut off
-    /// between a provider's answer and its being saved. A second Ctrl-C ends the process at once.
+    /// between a provider's answer and its being saved. The second one ends the process at once. A signal that is ignored
+    /// stays so: `nohup`, and what a script puts into the background.
     pub fn hold_signals(&self) {
-        use signal_hook::consts::{SIGINT, SIGTERM};
         use signal_hook::flag;
-        let flag = self.interrupt.flag();
-        // Registration fails only for signals that cannot be caught.
-        let _ = flag::register_conditional_shutdown(SIGINT, 130, flag.clone());
-        let _ = flag::register(SIGINT, flag.clone());
-        let _ = flag::register(SIGTERM, flag.clone());
-        #[cfg(unix)]
-        let _ = flag::register(signal_hook::consts::SIGHUP, flag);
+        let (flag, ignored) = (self.interrupt.flag(), ignored_signals());
+        for signal in SIGNALS.iter().filter(|signal| ignored >> (**signal - 1) & 1 == 0) {
+            // Registration fails only for signals that cannot be caught.
+            let _ = flag::register_conditional_shutdown(*signal, 130, flag.clone());
+            let _ = flag::register(*signal, flag.clone());
+        }
     }
+
+    /// Shows what is being waited for until the result is dropped.
+    pub fn waiting(&self, what: &str) -> Waiting {
+        self.ui.waiting(what, &self.interrupt)
+    }
+}
+
+#[cfg(unix)]
+const SIGNALS: &[i32] = &[signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP];
+#[cfg(not(unix))]
+const SIGNALS: &[i32] = &[signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM];
+
+/// One bit for each signal that whoever started this wants ignored, the lowest for signal 1. Only Linux tells without
+/// unsafe code.
+fn ignored_signals() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
 }
 
 /// `-v` shows each exchange.
@@ -111,11 +128,7 @@ fn observer(ui: Ui) -> Observer {
 }
 
 fn default_config_dir(environment: &Environment) -> Result<PathBuf> {
-    let home = || {
-        environment.home.clone().ok_or_else(|| {
-            Error::OptionRefused("there is no home folder; name a folder with GAUTH_CONFIG_DIR".to_owned())
-        })
-    };
+    let home = || environment.home.clone().ok_or(Error::NoHome);
     if cfg!(target_os = "macos") {
         return Ok(home()?.join("Library/Application Support/gauth"));
     }

@@ -3,6 +3,7 @@
 
 use std::env;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use clap::{Parser, ValueEnum};
 
@@ -18,6 +19,9 @@ pub fn parse() -> Result<Cli, clap::Error> {
     let global = &mut cli.global;
     if !is_logout_of_all {
         twin(&mut global.profile, "GAUTH_PROFILE", text_as_is)?;
+    }
+    if let Some(dir) = &global.config_dir {
+        let _ = CONFIG_DIR.set(dir.clone());
     }
     path_twin(&mut global.config_dir, "GAUTH_CONFIG_DIR");
     path_twin(&mut global.runtime_dir, "GAUTH_RUNTIME_DIR");
@@ -105,10 +109,21 @@ fn is_on(name: &str) -> bool {
         .is_some_and(|value| !["0", "n", "no", "f", "false", "off"].contains(&value.to_ascii_lowercase().as_str()))
 }
 
+/// The folder that was named as an option: hints have to name it as well. A variable is still set when they are followed.
+static CONFIG_DIR: OnceLock<PathBuf> = OnceLock::new();
+
+/// A command of gauth for this profile, in the same config folder, as a person has to type it.
+pub fn line(verb: &str, profile: &str) -> String {
+    let dir = CONFIG_DIR.get().map(|dir| format!(" --config-dir {}", quoted(&dir.to_string_lossy())));
+    let profile = (profile != "default").then(|| format!(" --profile {profile}"));
+    format!("gauth {verb}{}{}", dir.unwrap_or_default(), profile.unwrap_or_default())
+}
+
 /// This command as it was typed, for hints that are to be followed literally; what only changes its output is left out.
 pub fn typed() -> String {
-    let typed = env::args()
+    let typed = env::args_os()
         .skip(1)
+        .map(|arg| arg.to_string_lossy().into_owned())
         .filter(|arg| !["--json", "-q", "--quiet", "-v", "-vv", "--verbose"].contains(&arg.as_str()));
     std::iter::once("gauth".to_owned()).chain(typed.map(|arg| quoted(&arg))).collect::<Vec<_>>().join(" ")
 }

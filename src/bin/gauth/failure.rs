@@ -6,7 +6,7 @@ use gauth::error::{ClientFileProblem, Refusal};
 use gauth::store::{StoreError, Unavailable};
 use gauth::{Error, StoreKind};
 
-use crate::environment::quoted;
+use crate::environment::{line, quoted};
 
 /// What is shown, and what the script gets.
 #[derive(Debug, PartialEq, Eq)]
@@ -151,11 +151,18 @@ fn hints(error: &Error, login: &str) -> Vec<String> {
         ]),
         Error::ScopeRefused(_) => all(&["repeat the option for each scope: --scope drive.readonly --scope calendar"]),
         Error::OptionRefused(_) => all(&["gauth login --help"]),
-        Error::NetworkSetup(_) => all(&["check the variables SSL_CERT_FILE and HTTPS_PROXY, or unset them"]),
+        Error::NetworkSetup(_) => all(&["check the variables SSL_CERT_FILE, HTTPS_PROXY and ALL_PROXY, or unset them"]),
         Error::NoHome => all(&["name a folder: GAUTH_CONFIG_DIR=FOLDER"]),
+        Error::Index { is_newer: true, .. } => vec![
+            "use the gauth that wrote it, or a later one: it was not changed, and nothing is lost".to_owned(),
+            "leave it alone, and sign in in a folder of its own: gauth login --config-dir FOLDER".to_owned(),
+        ],
         Error::Index { path, .. } => vec![
-            format!("move {} away and sign in again; the refresh tokens stay in their store", path.display()),
-            "if a newer gauth wrote it, use that one".to_owned(),
+            format!("put an older copy of {} back", path.display()),
+            format!(
+                "move it away and sign in again, which replaces the stored refresh tokens: mv {0} {0}.damaged",
+                quoted(&path.to_string_lossy())
+            ),
         ],
         Error::ClientRefused { .. } => all(&[
             "check in the provider's console that the client exists and is enabled, and download its file again: gauth login --client-secrets FILE",
@@ -185,7 +192,7 @@ fn hints(error: &Error, login: &str) -> Vec<String> {
             "allow the client refresh tokens (offline access) in the provider's console".to_owned(),
         ],
         Error::ProviderTrouble { .. } => all(&["run the command again in a while; nothing was lost"]),
-        Error::ServerFailed { retry_after: Some(wait), .. } => {
+        Error::ServerFailed { retry_after: Some(wait), .. } if !wait.is_zero() => {
             vec![format!("run the command again in {} s, as the provider asks; nothing was lost", wait.as_secs())]
         }
         Error::ServerFailed { .. } => all(&["run the command again in a while; nothing was lost"]),
@@ -232,17 +239,20 @@ fn no_such_profile(login: &str, others: &[String]) -> Vec<String> {
         [] => first_login(login),
         [one] => vec![
             format!("{login} --client-secrets client_secrets.json"),
-            format!("use the one that there is: gauth use {one}"),
+            format!("use the one that there is: {} {one}", line("use", "default")),
         ],
         _ => {
-            vec![format!("{login} --client-secrets client_secrets.json"), "see which there are: gauth list".to_owned()]
+            vec![
+                format!("{login} --client-secrets client_secrets.json"),
+                "see which there are: ".to_owned() + &line("list", "default"),
+            ]
         }
     }
 }
 
 /// The command that signs in again as this profile.
 pub fn login_line(profile: &str) -> String {
-    if profile == "default" { "gauth login".to_owned() } else { format!("gauth login --profile {profile}") }
+    line("login", profile)
 }
 
 fn client_file_hint(problem: &ClientFileProblem) -> &'static str {

@@ -6,6 +6,8 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use gauth::Interrupt;
+
 use crate::args::{Color, Global};
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -94,13 +96,13 @@ impl Ui {
 
     /// Shows what is being waited for until the result is dropped: a spinner on a terminal, one plain line elsewhere.
     /// Nothing appears if the wait is over before a person would wonder.
-    pub fn waiting(self, what: &str) -> Waiting {
+    pub fn waiting(self, what: &str, interrupt: &Interrupt) -> Waiting {
         if self.quiet {
             return Waiting { stop: None };
         }
         let (sender, stopped) = mpsc::channel();
-        let what = clean(what);
-        let thread = thread::Builder::new().spawn(move || spin(&what, self.is_terminal, &stopped));
+        let (what, interrupt) = (clean(what), interrupt.clone());
+        let thread = thread::Builder::new().spawn(move || spin(&what, self.is_terminal, &stopped, &interrupt));
         Waiting { stop: thread.ok().map(|thread| (sender, thread)) }
     }
 }
@@ -120,18 +122,29 @@ impl Drop for Waiting {
     }
 }
 
-fn spin(what: &str, is_terminal: bool, stopped: &mpsc::Receiver<()>) {
-    if stopped.recv_timeout(Duration::from_millis(400)) != Err(RecvTimeoutError::Timeout) {
+fn spin(what: &str, is_terminal: bool, stopped: &mpsc::Receiver<()>, interrupt: &Interrupt) {
+    let is_over = |after| stopped.recv_timeout(after) != Err(RecvTimeoutError::Timeout);
+    if is_over(PATIENCE) {
         return;
     }
     if !is_terminal {
-        return write_line(&format!("{what} …"));
+        write_line(&format!("{what} …"));
+        while !interrupt.is_set() {
+            if is_over(FRAME) {
+                return;
+            }
+        }
+        if !is_over(FRAME) {
+            write_line(INTERRUPTED);
+        }
+        return;
     }
     for frame in FRAMES.iter().cycle() {
+        let what = if interrupt.is_set() { INTERRUPTED } else { what };
         // A line that wraps could not be wiped again.
         let shown: String = format!("{frame} {what}").chars().take(columns().saturating_sub(1)).collect();
         write_raw(&format!("\r\x1b[K{shown}"));
-        if stopped.recv_timeout(Duration::from_millis(100)) != Err(RecvTimeoutError::Timeout) {
+        if is_over(FRAME) {
             return write_raw("\r\x1b[K");
         }
     }
@@ -174,14 +187,22 @@ fn escape(c: char) -> String {
     if is_hidden(c) { c.escape_default().to_string() } else { c.to_string() }
 }
 
-/// Control characters, bidirectional and zero-width marks.
+/// Control characters, bidirectional and zero-width marks, and letters that show nothing.
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}'
-            | '\u{061C}' | '\u{00AD}' | '\u{180E}' | '\u{E0000}'..='\u{E007F}')
+            | '\u{061C}' | '\u{00AD}' | '\u{180E}' | '\u{E0000}'..='\u{E01EF}' | '\u{034F}' | '\u{115F}' | '\u{1160}'
+            | '\u{17B4}' | '\u{17B5}' | '\u{2800}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FFA0}'
+            | '\u{FFF0}'..='\u{FFFB}')
 }
 
 const LONGEST: usize = 2048;
+/// Before a person wonders.
+const PATIENCE: Duration = Duration::from_millis(400);
+const FRAME: Duration = Duration::from_millis(100);
+/// A request that is under way may have spent the refresh token (T-8).
+const INTERRUPTED: &str =
+    "interrupted: the answer under way is still waited for, or the login could be lost; once more ends at once";
 const FRAMES: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 
 #[cfg(test)]

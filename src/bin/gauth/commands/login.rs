@@ -15,7 +15,7 @@ use crate::commands::logout::revoke_grant;
 use crate::commands::registration::{self, Registration};
 use crate::commands::{answer_json, on, rfc3339};
 use crate::context::Context;
-use crate::environment::{quoted, typed};
+use crate::environment::{line, quoted, typed};
 use crate::failure::{Failure, login_line};
 use crate::ui::clean;
 
@@ -77,7 +77,7 @@ pub fn sign_in<T>(
     };
     let flow = InstalledAppFlow::bind(endpoint, options)?;
     let _shown = show(&flow)?;
-    let _waiting = context.ui.waiting("waiting for the browser; Ctrl-C gives up");
+    let _waiting = context.waiting("waiting for the browser; Ctrl-C gives up");
     flow.complete_with(
         |signed_in| {
             let missing = signed_in.missing.clone();
@@ -266,8 +266,7 @@ fn report(context: &Context, options: &Login, name: &str, done: &Done) -> std::r
         ui.say(&format!("ask for it again with: {}", again(name, &done.missing)));
     }
     if !options.json {
-        let named = if name == "default" { String::new() } else { format!(" --profile {name}") };
-        ui.say(&format!("a fresh token at any time: gauth token{named}"));
+        ui.say(&format!("a fresh token at any time: {}", line("token", name)));
         return Ok(());
     }
     answer_json(

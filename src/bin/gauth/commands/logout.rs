@@ -9,6 +9,7 @@ use gauth::{Error, TokenEndpoint};
 use crate::args::Logout;
 use crate::commands::on;
 use crate::context::Context;
+use crate::environment::line;
 use crate::failure::Failure;
 
 pub fn run(context: &Context, options: &Logout) -> Result<ExitCode, Failure> {
@@ -42,7 +43,9 @@ fn end(context: &Context, name: &str, is_local_only: bool) -> Result<u8, Failure
     if let Err(error @ Error::Store(_)) = ended {
         return Err(store_failure(error, name)); // nothing is lost, and the grant can still be revoked later
     }
-    forget(context, name, &profile, is_local_only).map_err(|error| store_failure(error, name))?;
+    if let Err(error) = forget(context, name, &profile, is_local_only) {
+        return Err(half_done(error, name, &profile, matches!(ended, Ok(Ended::Yes))));
+    }
     ui.say(&format!("{} signed out of profile {}", ui.good("✓"), ui.bold(name)));
     let host = profile.provider.host();
     match ended {
@@ -55,7 +58,7 @@ fn end(context: &Context, name: &str, is_local_only: bool) -> Result<u8, Failure
             ui.warn(&format!("{host} offers no revocation, so the grant lives on there; {ELSEWHERE}"))
         }
         Err(error) => {
-            ui.warn(&format!("the grant lives on at {host}, which did not confirm its end: {error}"));
+            ui.warn(&unconfirmed(&error, &host));
             ui.say(ELSEWHERE);
             return Ok(Failure::of(&error, name).code);
         }
@@ -75,6 +78,16 @@ fn forget(context: &Context, name: &str, profile: &Profile, is_local_only: bool)
     }
 }
 
+/// An answer that did not come can have been a yes.
+fn unconfirmed(error: &Error, host: &str) -> String {
+    match error.is_transient() || matches!(error, Error::Interrupted) {
+        true => {
+            format!("{host} did not confirm the end of the grant, so it must be taken that it lives on there: {error}")
+        }
+        false => format!("the grant lives on at {host}: {error}"),
+    }
+}
+
 /// What became of the grant.
 enum Ended {
     Yes,
@@ -83,13 +96,25 @@ enum Ended {
     NoEndpoint,
 }
 
+/// The grant has ended, and what is kept of it here could not be removed: the person should know both.
+fn half_done(error: Error, name: &str, profile: &Profile, has_ended: bool) -> Failure {
+    if !has_ended {
+        return store_failure(error, name);
+    }
+    let mut failure = store_failure(error, name);
+    failure.hints.retain(|hint| !hint.contains("--local-only"));
+    failure.causes.push(format!("{}, but what is kept of it here could not be removed", ended_text(profile)));
+    failure.hints.push(format!("then run it once more, to remove the rest: {}", line("logout", name)));
+    failure
+}
+
 /// Nobody who signs out wants to hear how to sign in.
 fn store_failure(error: Error, name: &str) -> Failure {
-    let named = if name == "default" { String::new() } else { format!(" --profile {name}") };
     let mut failure = Failure::of(&error, name);
     failure.hints.retain(|hint| !hint.contains("gauth login"));
     if let Error::Store(_) = error {
-        failure.hints.push(format!("forget it here and let the grant live on: gauth logout{named} --local-only"));
+        let logout = line("logout", name);
+        failure.hints.push(format!("forget it here and let the grant live on: {logout} --local-only"));
     }
     failure
 }
@@ -107,8 +132,18 @@ fn ended_text(profile: &Profile) -> String {
 
 fn revoke(context: &Context, name: &str, profile: &Profile) -> gauth::Result<Ended> {
     let Some(credential) = context.vault.credential(profile)? else { return Ok(Ended::NoToken) };
-    let _waiting = context.ui.waiting(&format!("waiting for {} to end the grant of {name}", profile.provider.host()));
+    set_aside(context, name, profile);
+    let _waiting = context.waiting(&format!("waiting for {} to end the grant of {name}", profile.provider.host()));
     Ok(if revoke_grant(context, profile, &credential)? { Ended::Yes } else { Ended::NoEndpoint })
+}
+
+/// Killed after the provider's answer, no later command may take a token of this grant for a good one. Where this cannot be
+/// written, the grant is ended all the same.
+fn set_aside(context: &Context, name: &str, profile: &Profile) {
+    let _ = context.vault.cache.forget(&profile.generation);
+    let _ = context.vault.note(name, profile, |entry| {
+        entry.needs_login = Some("a sign-out was begun and not finished".to_owned());
+    });
 }
 
 /// Ends one grant at its provider; also for the old one that a new login replaces.

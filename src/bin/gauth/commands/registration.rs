@@ -39,7 +39,7 @@ pub fn settle(context: &Context, options: &Login, old: Option<&Profile>) -> Resu
 
 fn of_file(context: &Context, path: &Path, issuer: Option<&str>) -> Result<Registration> {
     let file = &ClientFile::read(path)?;
-    let _waiting = context.ui.waiting("waiting for the provider's discovery document");
+    let _waiting = context.waiting("waiting for the provider's discovery document");
     let provider = match issuer {
         Some(issuer) => {
             let provider = Provider::discover(issuer, &context.http)?;
@@ -59,7 +59,7 @@ fn of_file(context: &Context, path: &Path, issuer: Option<&str>) -> Result<Regis
 }
 
 fn of_issuer(context: &Context, issuer: &str, client_id: &str) -> Result<Registration> {
-    let _waiting = context.ui.waiting("waiting for the provider's discovery document");
+    let _waiting = context.waiting("waiting for the provider's discovery document");
     Ok(Registration {
         provider: Provider::discover(issuer, &context.http)?,
         client: Client::public(client_id),

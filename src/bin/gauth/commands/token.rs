@@ -1,13 +1,13 @@
 //! `gauth token`: prints a fresh access token, and nothing else on stdout.
 
 use gauth::source::user::Served;
-use gauth::{FreshToken, Scopes, StoredUser, TokenRequest};
+use gauth::{Error, FreshToken, Scopes, StoredUser, TokenRequest};
 use serde_json::json;
 
 use crate::args::{Format, Token};
 use crate::commands::{answer_json, on, rfc3339};
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::{Failure, login_line};
 
 pub fn run(context: &Context, options: &Token) -> Result<(), Failure> {
     let name = context.profile_name().map_err(on("default"))?;
@@ -16,6 +16,12 @@ pub fn run(context: &Context, options: &Token) -> Result<(), Failure> {
     if let Some(error) = &served.warning {
         let left = served.token.expires_in(context.vault.clock.now());
         context.ui.warn(&format!("no fresher token: {error}; this one lives {left} s more"));
+        if let Error::AnswerLost { .. } = error {
+            let login = login_line(&name);
+            context.ui.say(&format!(
+                "if the provider had already replaced the refresh token, the next try says so; then: {login}"
+            ));
+        }
     }
     warn_of_short_life(context, options, &served.token);
     let format = if options.json { Format::Json } else { options.format.unwrap_or(Format::Token) };
@@ -31,7 +37,7 @@ fn obtain(context: &Context, name: &str, request: &TokenRequest) -> Result<Serve
         return Ok(token.into());
     }
     context.hold_signals();
-    let _waiting = context.ui.waiting("waiting for a fresh token");
+    let _waiting = context.waiting("waiting for a fresh token");
     user.renew(request, glance).map_err(on(name))
 }
 
