@@ -43,6 +43,16 @@ impl Cache {
         is_printable(token.access_token.secret()).then_some(token)
     }
 
+    /// Whether a token could be filed: the folder is there or can be made, and is this user's own.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn check_usable(&self) -> Result<()> {
+        let Some(dir) = &self.dir else { return Ok(()) };
+        let tried = self.check().and_then(|()| files::check_space(&dir.join("probe"), 0));
+        tried.map_err(Error::io("use", dir))
+    }
+
     /// Files a token.
     ///
     /// # Errors

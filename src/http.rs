@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, OnceLock};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use oauth2::http::{Method, header};
 use oauth2::{AccessToken, HttpRequest, HttpResponse};
@@ -101,6 +101,24 @@ impl Http {
             404 => Ok(None),
             status => Err(bad_answer(&host_of(url), &format!("status {status}"))),
         }
+    }
+
+    /// Builds the client, so that a CA file or proxy that is of no use shows.
+    ///
+    /// # Errors
+    /// [`Error::NetworkSetup`].
+    pub fn set_up(&self) -> Result<()> {
+        self.client().map(drop)
+    }
+
+    /// Whether a server answers at all, and what time it has, in Unix seconds (`Date`, RFC 9110 section 6.6.1).
+    ///
+    /// # Errors
+    /// Those of the network.
+    pub fn reach(&self, url: &Url) -> Result<Option<u64>> {
+        let answer = self.send(&get(url, None)?, DOCUMENT_BYTES)?;
+        Ok(retry::date(answer.headers(), &header::DATE)
+            .and_then(|date| Some(date.duration_since(UNIX_EPOCH).ok()?.as_secs())))
     }
 
     /// Sends a request; a transient failure is tried again, a bounded number of times and within [`TOTAL_TIMEOUT`].

@@ -1,8 +1,8 @@
 //! The retry rule: which failures another try may mend, and how long to wait for it. Pure.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use oauth2::http::{HeaderMap, header};
+use oauth2::http::{HeaderMap, HeaderName, header};
 
 use crate::error::Error;
 
@@ -14,14 +14,17 @@ pub(crate) fn is_transient(status: u16) -> bool {
 /// `Retry-After`, as seconds or as a date (RFC 9110 section 10.2.3). The date is compared with the answer's own `Date`, so
 /// that this machine's clock may be wrong; one that has passed means at once.
 pub(crate) fn after(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
-    let asked = text(header::RETRY_AFTER)?;
+    let asked = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = asked.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let date = |text| httpdate::parse_http_date(text).ok();
-    let (until, now) = (date(asked)?, date(text(header::DATE)?)?);
+    let (until, now) = (date(headers, &header::RETRY_AFTER)?, date(headers, &header::DATE)?);
     Some(until.duration_since(now).unwrap_or_default())
+}
+
+/// A header that is a date (RFC 9110 section 5.6.7).
+pub(crate) fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
+    httpdate::parse_http_date(headers.get(name)?.to_str().ok()?.trim()).ok()
 }
 
 /// How long to wait before the next try; `None` for a failure that another try will not mend, whose request may

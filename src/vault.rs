@@ -95,6 +95,14 @@ impl Vault {
     /// [`Error::Store`], [`Error::Index`] or [`Error::Io`].
     pub fn check_writable(&self, name: &str, kind: StoreKind) -> Result<()> {
         self.accounts.check_writable()?;
+        self.check_store(name, kind)
+    }
+
+    /// Proves that the store takes an item and gives it back.
+    ///
+    /// # Errors
+    /// [`Error::Store`], and those of the lock.
+    pub fn check_store(&self, name: &str, kind: StoreKind) -> Result<()> {
         let _lock = self.lock(name)?;
         let (store, item) = (self.store(kind), format!("{}.write-test", self.accounts.unique_name(name)));
         let probe = new_generation().into_bytes();
@@ -187,6 +195,14 @@ impl Vault {
             index.profiles.insert(name.to_owned(), profile.clone());
             Ok(())
         })
+    }
+
+    /// What the store has for a profile, without its lock: only to be looked at.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn stored(&self, profile: &Profile) -> Result<Option<Credential>> {
+        Credential::load(&*self.store(profile.store), profile)
     }
 
     /// The credential of a login, under its lock. A refresh token that was set aside earlier is the newer one, and goes

@@ -138,6 +138,34 @@ mod browser {
         }
     }
 
+    /// Programs that start one sign-in after the other, with nobody there, do not fill the screen with tabs.
+    #[test]
+    fn after_three_unanswered_sign_ins_without_a_terminal_no_browser_is_opened_until_one_is_answered() {
+        let (env, sandbox) = (TestEnv::new(), sandbox());
+        let file = env.client_file(&sandbox, CLIENT);
+        let start = |name: &str, timeout: &str| {
+            let (program, record) = recorder(&env, name);
+            let mut command = env.gauth(&["login", "--timeout", timeout, "--client-secrets"]);
+            command.arg(&file).env("BROWSER", program);
+            (Running::start_login(command), record)
+        };
+        for name in ["first", "second", "third"] {
+            let (login, record) = start(name, "1s");
+            assert_eq!(recorded(&record), [login.url()]);
+            let _ = login.wait().failed_with(5);
+        }
+        let (login, record) = start("fourth", "1s");
+        let _ = login.wait().failed_with(5).said("so no browser is opened");
+        assert!(!record.exists());
+
+        let (login, _) = start("fifth", "60s");
+        login.visit(&sandbox.approve(login.url(), ALICE)).assert_signed_in(ALICE);
+        login.wait().succeeded();
+        let (login, record) = start("sixth", "1s");
+        assert_eq!(recorded(&record), [login.url()]);
+        let _ = login.wait().failed_with(5);
+    }
+
     /// L-20: what a shell or `cmd` would take for its own stays part of the one argument.
     #[test]
     fn an_endpoint_full_of_shell_words_is_still_one_argument() {

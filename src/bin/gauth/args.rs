@@ -84,6 +84,12 @@ pub enum Command {
     Use(Use),
     /// Revoke the grant at the provider and forget it here
     Logout(Logout),
+    /// Look at all that a sign-in and a token need, and say how to mend what is wrong
+    ///
+    /// Each check is ok, warn or fail. Nothing is changed, and the refresh token is not used. The exit code is the one of the
+    /// first check that fails.
+    #[command(after_help = "Example:\n  gauth doctor --profile work")]
+    Doctor(Json),
     /// Try everything against the built-in provider; nothing to configure, nothing is left behind
     #[command(after_help = "Example:\n  gauth demo --no-browser")]
     Demo(Demo),
@@ -93,6 +99,9 @@ pub enum Command {
     /// Print the completion script of a shell
     #[command(after_help = "Example:\n  gauth completions bash > ~/.local/share/bash-completion/completions/gauth")]
     Completions(Completions),
+    /// Print the manual page, or write those of all commands into a folder
+    #[command(after_help = "Examples:\n  gauth man | man -l -\n  gauth man ~/.local/share/man/man1")]
+    Man(Man),
 }
 
 #[derive(Clone, Debug, Args)]
@@ -241,6 +250,13 @@ pub struct Sandbox {
 pub struct Completions {
     /// The shell
     pub shell: clap_complete::Shell,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Man {
+    /// Where to write gauth.1, gauth-login.1 and so on
+    #[arg(value_name = "DIR")]
+    pub dir: Option<PathBuf>,
 }
 
 /// `90s`, `5m`, `1h30m`, or plain seconds.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use clap::{Parser, ValueEnum};
+use gauth::StoreKind;
 
 use crate::args::{Cli, Command, Login, duration, port, some_time, store};
 
@@ -153,6 +154,8 @@ pub struct Environment {
     pub is_ssh: bool,
     pub has_display: bool,
     pub has_browser: bool,
+    /// `GAUTH_STORE`, for those commands that have no option for it.
+    pub store: Option<StoreKind>,
     /// `BROWSER`, if it is one program and nothing else.
     pub plain_browser: Option<String>,
 }
@@ -172,9 +175,15 @@ impl Environment {
             has_display: cfg!(any(windows, target_os = "macos"))
                 || first(&["DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME"]).is_some(),
             has_browser: text("BROWSER").is_some(),
+            store: text("GAUTH_STORE").and_then(|name| store(&name).ok()),
             plain_browser: text("BROWSER").filter(|browser| !browser.contains([':', '%', ' '])),
         }
     }
+}
+
+/// The folders of programs.
+pub fn search_path() -> Vec<PathBuf> {
+    env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default()
 }
 
 fn home() -> Option<PathBuf> {

@@ -154,7 +154,7 @@ fn hints(error: &Error, login: &str) -> Vec<String> {
         Error::NetworkSetup(_) => all(&["check the variables SSL_CERT_FILE, HTTPS_PROXY and ALL_PROXY, or unset them"]),
         Error::NoHome => all(&["name a folder: GAUTH_CONFIG_DIR=FOLDER"]),
         Error::Index { is_newer: true, .. } => vec![
-            "use the gauth that wrote it, or a later one: it was not changed, and nothing is lost".to_owned(),
+            "use the newer gauth that wrote it: it was not changed, and nothing is lost".to_owned(),
             "leave it alone, and sign in in a folder of its own: gauth login --config-dir FOLDER".to_owned(),
         ],
         Error::Index { path, .. } => vec![

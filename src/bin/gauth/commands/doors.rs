@@ -7,6 +7,7 @@ use gauth::{Browser, Result};
 
 use crate::args::Login;
 use crate::commands::login::Request;
+use crate::commands::unanswered;
 use crate::context::Context;
 use crate::environment::Environment;
 use crate::ui::clean;
@@ -43,6 +44,10 @@ pub fn show(
     let reader = read_pasted(context, flow);
     if reader.is_some() {
         ui.say("Or paste here the address that the browser ended at; it is not shown.");
+    }
+    if unanswered::is_enough(context) {
+        ui.warn("nobody answered the last three sign-ins, so no browser is opened: open the address yourself, or run gauth login in a terminal");
+        return Ok(reader);
     }
     match browser(context, options).open(flow.url())? {
         Opening::Failed(cause) => ui.warn(&format!("no browser could be opened ({cause}); open the address yourself")),

@@ -13,6 +13,7 @@ use crate::args::Login;
 use crate::commands::doors;
 use crate::commands::logout::revoke_grant;
 use crate::commands::registration::{self, Registration};
+use crate::commands::unanswered;
 use crate::commands::{answer_json, on, rfc3339};
 use crate::context::Context;
 use crate::environment::{line, quoted, typed};
@@ -26,6 +27,11 @@ pub fn run(context: &Context, options: &Login) -> std::result::Result<(), Failur
         end_replaced(context, &name, &done)?;
         Ok(done)
     });
+    match &done {
+        Ok(_) => unanswered::forget(context),
+        Err(Error::LoginTimedOut(_)) => unanswered::note(context),
+        Err(_) => {}
+    }
     report(context, options, &name, &done.map_err(|error| Failure::with_login(&error, &line))?)
 }
 

@@ -2,15 +2,19 @@
 
 mod completions;
 mod demo;
+mod doctor;
 mod doors;
+mod explain;
 mod list;
 mod login;
 mod logout;
+mod man;
 mod registration;
 mod sandbox;
 mod status;
 mod switch;
 mod token;
+mod unanswered;
 
 use std::process::ExitCode;
 use std::time::{Duration, UNIX_EPOCH};
@@ -33,9 +37,13 @@ pub fn run(context: &Context, command: Command) -> Result<ExitCode, Failure> {
         Command::Logout(options) => {
             return logout::run(context, &options).map_err(|failure| or_interrupt(context, failure));
         }
+        Command::Doctor(options) => {
+            return doctor::run(context, &options).map_err(|failure| or_interrupt(context, failure));
+        }
         Command::Demo(options) => demo::run(context, &options),
         Command::Sandbox(options) => sandbox::run(context, &options),
         Command::Completions(options) => completions::run(context, &options),
+        Command::Man(options) => man::run(context, &options),
     };
     match outcome {
         Ok(()) if context.interrupt.is_set() => Ok(ExitCode::from(exit::INTERRUPTED)),

@@ -5,6 +5,7 @@ use gauth::{Error, FreshToken, Scopes, StoredUser, TokenRequest};
 use serde_json::json;
 
 use crate::args::{Format, Token};
+use crate::commands::explain::why_ended;
 use crate::commands::{answer_json, on, rfc3339};
 use crate::context::Context;
 use crate::failure::{Failure, login_line};
@@ -38,7 +39,20 @@ fn obtain(context: &Context, name: &str, request: &TokenRequest) -> Result<Serve
     }
     context.hold_signals();
     let _waiting = context.waiting("waiting for a fresh token");
-    user.renew(request, glance).map_err(on(name))
+    let served = user.renew(request, glance).map_err(|error| explained(context, name, &error))?;
+    // Whoever gave up meanwhile gets nothing more; the token is kept for the next one.
+    context.interrupt.check().map_err(on(name))?;
+    Ok(served)
+}
+
+/// A grant that has ended comes with the reasons that fit.
+fn explained(context: &Context, name: &str, error: &Error) -> Failure {
+    let mut failure = Failure::of(error, name);
+    if let (Error::GrantEnded { refusal, .. }, Ok(profile)) = (error, context.vault.profile(name)) {
+        let reasons = why_ended(&profile, &refusal.to_string(), context.vault.clock.now());
+        failure.causes.extend(reasons.into_iter().map(|reason| format!("perhaps: {reason}")));
+    }
+    failure
 }
 
 /// Asking for more life than the provider ever gives means a refresh on every call.
