@@ -175,18 +175,27 @@ impl Accounts {
         let bytes = files::read(&self.path()).map_err(|cause| unusable(format!("cannot be read: {cause}")))?;
         let Some(bytes) = bytes else { return Ok(Index::default()) };
         let text = String::from_utf8(bytes).map_err(|_| unusable("is not UTF-8 text".to_owned()))?;
-        let VersionOnly { version } = toml::from_str(&text)
-            .map_err(|_| unusable("is damaged: it is not the TOML that gauth writes".to_owned()))?;
-        if version > INDEX_VERSION {
-            let problem = format!("was written by a newer gauth (version {version} of its format)");
-            return Err(Error::Index { is_newer: true, path: self.path(), problem });
-        }
-        let file: IndexFile = toml::from_str(&text)
-            .map_err(|error| unusable(format!("is damaged: {}", error.message().lines().next().unwrap_or_default())))?;
+        let file = match toml::from_str::<IndexFile>(&text) {
+            Ok(file) if file.version <= INDEX_VERSION => file,
+            other => return Err(self.not_ours(&text, other.err())),
+        };
         match file.profiles.keys().chain(&file.default).find(|name| check_profile_name(name).is_err()) {
             Some(name) => Err(unusable(format!("is damaged: {name:?} is no profile name"))),
             None => Ok(Index { default: file.default, profiles: file.profiles }),
         }
+    }
+
+    /// A newer format may have any shape but for its version.
+    fn not_ours(&self, text: &str, error: Option<toml::de::Error>) -> Error {
+        let Ok(VersionOnly { version }) = toml::from_str(text) else {
+            return self.unusable("is damaged: it is not the TOML that gauth writes".to_owned());
+        };
+        if version > INDEX_VERSION {
+            let problem = format!("was written by a newer gauth (version {version} of its format)");
+            return Error::Index { is_newer: true, path: self.path(), problem };
+        }
+        let problem = error.map(|error| error.message().lines().next().unwrap_or_default().to_owned());
+        self.unusable(format!("is damaged: {}", problem.unwrap_or_default()))
     }
 
     fn unusable(&self, problem: String) -> Error {

@@ -49,7 +49,11 @@ impl Cache {
     /// [`Error::Io`].
     pub fn check_usable(&self) -> Result<()> {
         let Some(dir) = &self.dir else { return Ok(()) };
+        let was_there = dir.exists();
         let tried = self.check().and_then(|()| files::check_space(&dir.join("probe"), 0));
+        if !was_there {
+            let _ = std::fs::remove_dir(dir); // only looked at
+        }
         tried.map_err(Error::io("use", dir))
     }
 

@@ -41,7 +41,8 @@ struct CredentialItem {
 }
 
 impl Credential {
-    /// Reads the credential of a profile from its store; `None` only if the store says that it is absent.
+    /// Reads the credential of a profile from its store; `None` only if the store says that it is absent, or if what is
+    /// there belongs to another login: the index was put back, or changed by somebody else.
     ///
     /// # Errors
     /// [`Error::Store`], also for an item that is not gauth's.
@@ -51,8 +52,10 @@ impl Credential {
             .ok()
             .filter(|item: &CredentialItem| item.v == ITEM_VERSION)
             .ok_or_else(|| corrupt(store.kind(), "not an item of this version of gauth"))?;
-        // An item of another login is told apart by its generation, where that matters.
-        if item.generation == profile.generation && item.binding != profile.binding() {
+        if item.generation != profile.generation {
+            return Ok(None);
+        }
+        if item.binding != profile.binding() {
             return Err(corrupt(store.kind(), "the profile's endpoints or account were changed after the login"));
         }
         Ok(Some(Credential {

@@ -226,8 +226,10 @@ impl SyncHttpClient for Judge<'_> {
 /// The error members of a body, empty where it has none (RFC 6749 section 5.2).
 fn refusal(body: &[u8], sent: &Sent) -> Refusal {
     let body = first_value(body).unwrap_or_default();
-    let text = |name: &str| body.get(name).and_then(Value::as_str).map(|text| sent.taken_out_of(text));
-    Refusal::new(text("error").unwrap_or_default(), text("error_description"), text("error_subtype"))
+    let member = |name: &str| body.get(name).and_then(Value::as_str);
+    let words = |name: &str| member(name).map(|text| sent.taken_out_of(text));
+    let error = member("error").map(|code| sent.taken_out_of_code(code)).unwrap_or_default();
+    Refusal::new(error, words("error_description"), words("error_subtype"))
 }
 
 type OAuth2 = oauth2::Client<

@@ -82,11 +82,20 @@ impl Vault {
     /// # Errors
     /// [`Error::NoSuchProfile`] or [`Error::Index`].
     pub fn profile(&self, name: &str) -> Result<Profile> {
+        self.named_profile(Some(name)).map(|(_, profile)| profile)
+    }
+
+    /// The profile of that name, or of the default one's, with its name: by one look at the index.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchProfile`] or [`Error::Index`].
+    pub fn named_profile(&self, name: Option<&str>) -> Result<(String, Profile)> {
         let mut index = self.accounts.load()?;
-        index.profiles.remove(name).ok_or_else(|| Error::NoSuchProfile {
-            profile: name.to_owned(),
-            others: index.profiles.into_keys().collect(),
-        })
+        let name = name.map(str::to_owned).or(index.default.take()).unwrap_or_else(|| "default".to_owned());
+        match index.profiles.remove(&name) {
+            Some(profile) => Ok((name, profile)),
+            None => Err(Error::NoSuchProfile { profile: name, others: index.profiles.into_keys().collect() }),
+        }
     }
 
     /// Proves that the store and the index can be written, before anyone is asked for consent.
@@ -95,15 +104,15 @@ impl Vault {
     /// [`Error::Store`], [`Error::Index`] or [`Error::Io`].
     pub fn check_writable(&self, name: &str, kind: StoreKind) -> Result<()> {
         self.accounts.check_writable()?;
+        let _lock = self.lock(name)?;
         self.check_store(name, kind)
     }
 
     /// Proves that the store takes an item and gives it back.
     ///
     /// # Errors
-    /// [`Error::Store`], and those of the lock.
+    /// [`Error::Store`].
     pub fn check_store(&self, name: &str, kind: StoreKind) -> Result<()> {
-        let _lock = self.lock(name)?;
         let (store, item) = (self.store(kind), format!("{}.write-test", self.accounts.unique_name(name)));
         let probe = new_generation().into_bytes();
         store.set(&item, &SecretBytes::new(probe.clone()))?;

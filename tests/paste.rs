@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gauth::sandbox::{Endpoint, IssuedKind, Sandbox};
+use gauth::sandbox::{Endpoint, Fault, IssuedKind, Sandbox};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, tcgetattr};
-use support::{ALICE, BOB, Running, TestEnv, Visit, process, sandbox, until};
+use support::{ALICE, BOB, CLIENT, Running, TestEnv, Visit, process, sandbox, until};
 
 /// A command with a terminal of its own: what is typed into it, and what its screen showed.
 struct Terminal {
@@ -184,6 +184,67 @@ fn ctrl_c_gives_the_terminal_back_as_it_was() {
     terminal.type_in("half a paste\x03");
     assert_eq!(terminal.code(), Some(130), "{}", terminal.screen());
     assert!(terminal.shows_keys() && !terminal.screen().contains("half"));
+}
+
+/// The second one ends it where it is, and the terminal is given back all the same.
+#[test]
+fn a_second_ctrl_c_gives_the_terminal_back_as_well() {
+    let (sandbox, env) = (sandbox(), TestEnv::new());
+    let mut terminal = Terminal::start(&env.login_command(&sandbox, &[]), None);
+    let answer = sandbox.approve(&terminal.address(), ALICE);
+    sandbox.inject(Fault::Hang(Duration::from_secs(30)));
+    terminal.type_in(&format!("{answer}\r"));
+    until("the exchange", || sandbox.count(Endpoint::Token) == 1);
+    terminal.type_in("\x03");
+    terminal.wait_for("once more ends at once");
+    terminal.type_in("\x03");
+    assert_eq!(terminal.code(), Some(130), "{}", terminal.screen());
+    assert!(terminal.shows_keys());
+}
+
+/// A browser that stays in the foreground inherits nothing that the end of the login waits for.
+#[test]
+fn a_browser_that_lives_on_does_not_hold_up_the_end() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (sandbox, env) = (sandbox(), TestEnv::new());
+    let browser = env.write("browser", "#!/bin/sh\nexec sleep 60\n");
+    std::fs::set_permissions(&browser, std::fs::Permissions::from_mode(0o700)).expect("an executable file");
+    let mut login = env.gauth(&["login", "--client-secrets"]);
+    login.arg(env.client_file(&sandbox, CLIENT)).env("BROWSER", browser);
+    let mut terminal = Terminal::start(&login, None);
+    let answer = sandbox.approve(&terminal.address(), ALICE);
+    let begun = Instant::now();
+    terminal.type_in(&format!("{answer}\r"));
+    assert_eq!(terminal.code(), Some(0), "{}", terminal.screen());
+    assert!(begun.elapsed() < Duration::from_secs(30), "it waited for the browser");
+}
+
+/// Stopped by Ctrl-Z and brought back by a real shell.
+#[test]
+fn after_ctrl_z_and_back_keys_are_still_hidden_and_shown_meanwhile() {
+    let (sandbox, env) = (sandbox(), TestEnv::new());
+    let login = env.login_command(&sandbox, &[]);
+    let mut shell = Command::new("bash");
+    shell.args(["--norc", "--noprofile", "--noediting", "-i"]).current_dir(env.home());
+    shell.envs(login.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("PS1", "ready> ");
+    let mut terminal = Terminal::start(&shell, None);
+    terminal.wait_for("ready> ");
+    let words = std::iter::once(login.get_program()).chain(login.get_args()).map(|word| word.to_str().expect("text"));
+    terminal.type_in(&(words.collect::<Vec<_>>().join(" ") + "\r"));
+    let answer = sandbox.approve(&terminal.address(), ALICE);
+    until("keys are hidden", || !terminal.shows_keys());
+    terminal.type_in("\x1a");
+    terminal.wait_for("Stopped");
+    until("keys are shown", || terminal.shows_keys());
+    terminal.type_in("bg\r");
+    terminal.wait_for("&");
+    terminal.type_in("fg\r");
+    until("keys are hidden again", || !terminal.shows_keys());
+    terminal.type_in(&format!("{answer}\r"));
+    terminal.wait_for("signed in as");
+    terminal.type_in("exit\r");
+    assert_eq!(terminal.code(), Some(0), "{}", terminal.screen());
+    assert!(!terminal.screen().contains(&code_of(&sandbox)), "{}", terminal.screen());
 }
 
 #[test]

@@ -15,7 +15,7 @@ use kept::{
     cache_file, cached, index, issued, item, newest_access, refreshes, secrets_dir, signed_in, signed_in_and_expired,
     stored_refresh, vault,
 };
-use support::{ALICE, Running, TestEnv, change, sandbox, sandbox_with};
+use support::{ALICE, BOB, Running, TestEnv, change, sandbox, sandbox_with};
 
 const COMMANDS: [&[&str]; 7] = [
     &["token"],
@@ -100,6 +100,25 @@ fn a_cache_that_cannot_be_written_costs_a_look_into_the_store_and_no_refresh() {
     assert_eq!(refreshes(&sandbox).len(), 2);
     let _ = env.run(&["logout"]); // says what it says; the grant must be over
     assert!(issued(&sandbox, IssuedKind::RefreshToken).iter().all(|token| !sandbox.is_active(token)));
+}
+
+/// A token that was forced is the one that comes next, wherever it could be kept.
+#[test]
+fn a_token_in_the_store_never_comes_back_after_a_newer_one() {
+    let sandbox = sandbox();
+    let env = TestEnv::new();
+    let run = |cache: &str, args: &[&str]| {
+        let mut command = env.gauth(args);
+        command.env("GAUTH_CACHE", cache);
+        Running::start(command).wait().succeeded().stdout()
+    };
+    let mut login = env.login_command(&sandbox, &[]);
+    login.env("GAUTH_CACHE", "off");
+    let _ = env.signed_in_by(login, &sandbox, ALICE);
+    let first = run("off", &["token"]);
+    let forced = run("on", &["token", "--force-refresh"]);
+    assert_ne!(run("off", &["token"]), first);
+    assert_eq!(run("on", &["token"]), forced);
 }
 
 #[test]
@@ -272,6 +291,48 @@ fn an_index_that_names_another_endpoint_than_at_login_is_exit_7_and_nothing_is_s
         env.run(args).failed_with(7).said("changed after the login");
     }
     elsewhere.assert_untouched();
+}
+
+/// Nor does another login's name in the index help: what is in the store belongs to one login alone.
+#[test]
+fn an_index_with_another_login_and_other_endpoints_gets_nothing_out_of_the_store() {
+    for args in [&["token", "--force-refresh"][..], &["token"], &["logout"], &["login", "--no-browser"]] {
+        let sandbox = sandbox();
+        let env = signed_in(&sandbox);
+        let elsewhere = trap::Trap::set();
+        let text = fs::read_to_string(index(&env)).expect("an index");
+        let generation = text.lines().find(|line| line.starts_with("generation = ")).expect("a generation");
+        let changed = text.replace(generation, "generation = \"0123456789abcdef\"");
+        let changed = changed.replace(&format!("{}/token", sandbox.issuer()), &elsewhere.url());
+        fs::write(index(&env), changed).expect("written");
+        match args[0] {
+            "token" => drop(env.run(args).failed_with(4)),
+            "logout" => drop(env.run(args).succeeded().said("no refresh token was kept here")),
+            _ => drop(env.signed_in_by(env.gauth(args), &sandbox, ALICE).said("signed in")),
+        }
+        elsewhere.assert_untouched();
+    }
+}
+
+/// An older index that was put back names an item that holds another account's login by now.
+#[test]
+fn an_index_that_was_put_back_never_hands_out_another_accounts_token() {
+    for cache in ["on", "off"] {
+        let sandbox = sandbox();
+        let env = TestEnv::new();
+        let with_cache = |mut command: std::process::Command| {
+            command.env("GAUTH_CACHE", cache);
+            command
+        };
+        let sign_in = |account| env.signed_in_by(with_cache(env.login_command(&sandbox, &[])), &sandbox, account);
+        let _ = sign_in(ALICE);
+        let before = fs::read(index(&env)).expect("an index");
+        let _ = env.run(&["logout"]).succeeded();
+        let _ = sign_in(BOB);
+        fs::write(index(&env), before).expect("written");
+        let _ = Running::start(with_cache(env.gauth(&["token", "--json"]))).wait().failed_with(4);
+        let _ = Running::start(with_cache(env.gauth(&["logout"]))).wait().succeeded();
+    }
 }
 
 /// The hint is to sign in again: that login must not take the changed endpoints for the remembered ones, or the code and

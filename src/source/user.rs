@@ -70,12 +70,19 @@ impl<'a> StoredUser<'a> {
     /// # Errors
     /// [`Error::NoSuchProfile`], [`Error::Index`], [`Error::ScopesNotGranted`]; without a runtime folder those of the store.
     pub fn glance(&self, request: &TokenRequest) -> Result<Glance> {
-        let profile = self.vault.profile(self.name)?;
-        let wanted = Wanted::new(&profile, request)?;
+        self.glance_as(&self.vault.profile(self.name)?, request)
+    }
+
+    /// The same for a profile that was just read.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn glance_as(&self, profile: &Profile, request: &TokenRequest) -> Result<Glance> {
+        let wanted = Wanted::new(profile, request)?;
         let found = match self.vault.cache.is_on() {
-            true => self.vault.cache.get(&wanted.key),
-            false => Credential::load(&*self.vault.store(profile.store), &profile)?
-                .and_then(|found| wanted.kept_in(found, &profile)),
+            true => self.vault.cache.get(&wanted.key).filter(|token| is_newest(token, profile)),
+            false => Credential::load(&*self.vault.store(profile.store), profile)?
+                .and_then(|found| wanted.kept_in(found, profile)),
         };
         let (will_do, found) = match found {
             Some(token) if !request.force && self.will_do(&token, request) => (Some(token), None),
@@ -121,7 +128,8 @@ impl<'a> StoredUser<'a> {
     fn attempt(&self, request: &TokenRequest, before: Option<&FreshToken>) -> Result<Attempt> {
         let profile = self.vault.profile(self.name)?;
         let wanted = Wanted::new(&profile, request)?;
-        if let Some(token) = self.vault.cache.get(&wanted.key).filter(|token| self.adopts(token, before, request)) {
+        let cached = self.vault.cache.get(&wanted.key).filter(|token| is_newest(token, &profile));
+        if let Some(token) = cached.filter(|token| self.adopts(token, before, request)) {
             return Ok(Attempt::Done(token));
         }
         let credential = self.credential(&profile)?;
@@ -176,8 +184,7 @@ impl<'a> StoredUser<'a> {
 
     fn credential(&self, profile: &Profile) -> Result<Credential> {
         let absent = || Error::NoStoredGrant { profile: self.name.to_owned(), store: profile.store.name() };
-        let credential = self.vault.credential(profile)?;
-        credential.filter(|credential| credential.generation == profile.generation).ok_or_else(absent)
+        self.vault.credential(profile)?.ok_or_else(absent)
     }
 
     fn refresh(&self, profile: &Profile, credential: &Credential, wanted: &Wanted) -> Result<Attempt> {
@@ -211,12 +218,15 @@ impl<'a> StoredUser<'a> {
         let whole = fresh.filter(|_| wanted.narrow.is_none());
         let mut kept = whole.filter(|_| !self.vault.cache.is_on());
         let is_rotated = rotated.is_some();
+        // An older access token has no business there beside a newer one.
+        let older = credential.fresh.clone().filter(|_| whole.is_none());
+        let is_outdated = credential.fresh.is_some() && older.is_none();
         let mut renewed = Credential {
             refresh_token: rotated.unwrap_or_else(|| credential.refresh_token.clone()),
-            fresh: kept.or(credential.fresh.as_ref()).cloned(),
+            fresh: kept.cloned().or(older),
             ..credential.clone()
         };
-        if is_rotated || kept.is_some() {
+        if is_rotated || kept.is_some() || is_outdated {
             self.vault.store_renewed(profile, &renewed)?;
         }
         let Some(fresh) = fresh else { return Ok(()) };
@@ -225,7 +235,10 @@ impl<'a> StoredUser<'a> {
             renewed.fresh = Some(fresh.clone());
             kept = self.vault.store_renewed(profile, &renewed).is_ok().then_some(fresh);
         }
-        let kept_until = kept.map(|fresh| fresh.expires_at).or(profile.kept_until);
+        let kept_until = match whole {
+            Some(_) => kept.map(|fresh| fresh.expires_at),
+            None => profile.kept_until,
+        };
         if profile.needs_login.is_some() || kept_until != profile.kept_until {
             let _ = self.vault.note(self.name, profile, |entry| {
                 entry.needs_login = None;
@@ -234,6 +247,12 @@ impl<'a> StoredUser<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether a cached token is the newest one, as far as the index knows: a runtime folder that could not be written still has
+/// an older one, perhaps of a grant that has ended.
+fn is_newest(token: &FreshToken, profile: &Profile) -> bool {
+    profile.needs_login.is_none() && profile.kept_until.is_none_or(|until| token.expires_at >= until)
 }
 
 /// How one try under the lock went.

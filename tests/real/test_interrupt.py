@@ -35,7 +35,7 @@ def test_a_signal_during_a_slow_refresh_never_loses_a_rotated_token(person, prov
     parts.wait_for(provider.refreshes, "the refresh request")
     running.process.send_signal(first)
     done = running.end(30)
-    assert (done.code, done.out) == (130, "") and "still waited for" in done.err, done
+    assert (done.code, done.out) == (130, "") and "once more ends at once" in done.err, done
     assert person.token() == provider.issued("access_token")[-1], "the answer was kept"
     assert provider.userinfo(person.token("--force-refresh")).status_code == 200
     assert [request["status"] for request in provider.refreshes()] == [200, 200]

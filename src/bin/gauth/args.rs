@@ -20,13 +20,20 @@ pub struct Cli {
     pub command: Command,
 }
 
+impl Cli {
+    /// What `gauth token` without any option is parsed as.
+    pub fn plain_token() -> Cli {
+        Cli { global: Global::default(), command: Command::Token(Token::default()) }
+    }
+}
+
 const EXAMPLES: &str = "Examples:
   gauth demo                                         see it work, with nothing to configure
   gauth login --client-secrets client_secrets.json   sign in
   gauth token --format curl | curl --config - URL    use a fresh token
   gauth logout                                       end the grant and forget it";
 
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Everywhere")]
 pub struct Global {
     /// The profile to use [default: the one set by `gauth use`, or else "default"] [env: GAUTH_PROFILE]
@@ -52,8 +59,9 @@ pub struct Global {
     pub cache: Option<Switch>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Color {
+    #[default]
     Auto,
     Always,
     Never,
@@ -165,7 +173,7 @@ pub struct Login {
     pub is_client_named: bool,
 }
 
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(after_help = "Examples:
   gauth token --format curl | curl --config - https://openidconnect.googleapis.com/v1/userinfo
   TOKEN=$(gauth token) || exit                          in a script
@@ -308,6 +316,12 @@ mod tests {
     fn the_definition_of_the_command_line_is_sound() {
         <Cli as clap::CommandFactory>::command().debug_assert();
         let _: Cli = Cli::try_parse_from(["gauth", "token", "--profile", "work"]).expect("parsed");
+    }
+
+    #[test]
+    fn the_short_cut_for_a_plain_token_says_what_the_parser_says() {
+        let parsed: Cli = Cli::try_parse_from(["gauth", "token"]).expect("parsed");
+        assert_eq!(format!("{:?}", Cli::plain_token()), format!("{parsed:?}"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use gauth::accounts::Profile;
 use gauth::http::Observer;
 use gauth::store::keyring::KeyringStore;
 use gauth::store::memory::MemoryStore;
@@ -10,6 +11,8 @@ use gauth::{Accounts, Cache, Clock, Error, Http, HttpOptions, Interrupt, Result,
 
 use crate::args::{Global, Switch};
 use crate::environment::Environment;
+use crate::failure::Failure;
+use crate::signals;
 use crate::ui::{Ui, Waiting};
 
 /// Built once in `main` from the options and the environment. Nothing is opened, created or connected yet.
@@ -84,36 +87,26 @@ impl Context {
         Ok(name)
     }
 
+    /// That profile, with its name.
+    pub fn profile(&self) -> std::result::Result<(String, Profile), Failure> {
+        let named = self.named_profile.as_deref();
+        let checked = named.map_or(Ok(()), gauth::accounts::check_profile_name);
+        checked.and_then(|()| self.vault.named_profile(named)).map_err(|error| match &error {
+            Error::NoSuchProfile { profile, .. } => Failure::of(&error, profile),
+            _ => Failure::of(&error, named.unwrap_or("default")),
+        })
+    }
+
     /// From now on Ctrl-C, hang-up and termination only set the flag, so that waits end cleanly and nothing is cut off
-    /// between a provider's answer and its being saved. The second one ends the process at once. A signal that is ignored
-    /// stays so: `nohup`, and what a script puts into the background.
+    /// between a provider's answer and its being saved. The second one ends the process at once.
     pub fn hold_signals(&self) {
-        use signal_hook::flag;
-        let (flag, ignored) = (self.interrupt.flag(), ignored_signals());
-        for signal in SIGNALS.iter().filter(|signal| ignored >> (**signal - 1) & 1 == 0) {
-            // Registration fails only for signals that cannot be caught.
-            let _ = flag::register_conditional_shutdown(*signal, 130, flag.clone());
-            let _ = flag::register(*signal, flag.clone());
-        }
+        signals::hold(self.interrupt.flag());
     }
 
     /// Shows what is being waited for until the result is dropped.
     pub fn waiting(&self, what: &str) -> Waiting {
         self.ui.waiting(what, &self.interrupt)
     }
-}
-
-#[cfg(unix)]
-const SIGNALS: &[i32] = &[signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP];
-#[cfg(not(unix))]
-const SIGNALS: &[i32] = &[signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM];
-
-/// One bit for each signal that whoever started this wants ignored, the lowest for signal 1. Only Linux tells without
-/// unsafe code.
-fn ignored_signals() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
 }
 
 /// `-v` shows each exchange.

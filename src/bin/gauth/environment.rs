@@ -15,7 +15,7 @@ use crate::args::{Cli, Command, Login, duration, port, some_time, store};
 /// # Errors
 /// Help, version, and mistakes, as clap shows them.
 pub fn parse() -> Result<Cli, clap::Error> {
-    let mut cli = Cli::try_parse()?;
+    let mut cli = plain_token().map_or_else(Cli::try_parse, Ok)?;
     let is_logout_of_all = matches!(&cli.command, Command::Logout(logout) if logout.all);
     let global = &mut cli.global;
     if !is_logout_of_all {
@@ -38,6 +38,13 @@ pub fn parse() -> Result<Cli, clap::Error> {
         _ => {}
     }
     Ok(cli)
+}
+
+/// `gauth token` and nothing else, as scripts call it over and over: known without clap, whose tables take longer to build
+/// than the answer does. A test holds the two together.
+fn plain_token() -> Option<Cli> {
+    let mut args = env::args_os().skip(1);
+    (args.next()? == "token" && args.next().is_none()).then(Cli::plain_token)
 }
 
 impl Login {
@@ -149,8 +156,6 @@ pub struct Environment {
     pub no_proxy: Option<String>,
     pub no_color: bool,
     pub term_is_dumb: bool,
-    /// `user@host` of this machine, as an SSH client would name it.
-    pub ssh_destination: String,
     pub is_ssh: bool,
     pub has_display: bool,
     pub has_browser: bool,
@@ -170,7 +175,6 @@ impl Environment {
             no_proxy: first(&["NO_PROXY", "no_proxy"]),
             no_color: text("NO_COLOR").is_some(),
             term_is_dumb: text("TERM").is_some_and(|term| term == "dumb"),
-            ssh_destination: ssh_destination(),
             is_ssh: text("SSH_CONNECTION").is_some(),
             has_display: cfg!(any(windows, target_os = "macos"))
                 || first(&["DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME"]).is_some(),
@@ -191,9 +195,10 @@ fn home() -> Option<PathBuf> {
     env::home_dir().filter(|home| home.is_absolute())
 }
 
+/// `user@host` of this machine, as an SSH client would name it.
 /// `SSH_CONNECTION` is "client-address client-port server-address server-port". Without it, the name that this machine
 /// has for itself must do.
-fn ssh_destination() -> String {
+pub fn ssh_destination() -> String {
     let server = text("SSH_CONNECTION").and_then(|connection| connection.split(' ').nth(2).map(str::to_owned));
     let server = server.unwrap_or_else(own_name);
     first(&["USER", "LOGNAME"]).map_or(server.clone(), |user| format!("{user}@{server}"))

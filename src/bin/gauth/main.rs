@@ -5,6 +5,7 @@ mod commands;
 mod context;
 mod environment;
 mod failure;
+mod signals;
 #[cfg(unix)]
 mod terminal;
 mod ui;

@@ -1,7 +1,8 @@
 //! The terminal: lines that are typed or pasted and not shown, for as long as something else is waited for.
 
-use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::{self, PipeReader, PipeWriter};
+use std::os::fd::AsFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use gauth::store::SecretBytes;
@@ -13,7 +14,7 @@ use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tc
 /// paste is a secret, and the shell would take it for a command.
 #[derive(Debug)]
 pub struct HiddenLines {
-    stop: Option<OwnedFd>,
+    stop: Option<PipeWriter>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -23,12 +24,9 @@ impl HiddenLines {
         if !is_ours() {
             return None;
         }
-        let (stopped, stop) = rustix::pipe::pipe().ok()?;
-        let hidden = Hidden::set()?;
-        let thread = thread::Builder::new().spawn(move || {
-            let _hidden = hidden;
-            read_lines(&stopped, take);
-        });
+        let (stopped, stop) = io::pipe().ok()?; // not inherited by the browser, which may live on
+        hide();
+        let thread = thread::Builder::new().spawn(move || read_lines(&stopped, take));
         Some(HiddenLines { stop: Some(stop), thread: thread.ok() })
     }
 }
@@ -39,6 +37,7 @@ impl Drop for HiddenLines {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+        show();
     }
 }
 
@@ -47,30 +46,36 @@ fn is_ours() -> bool {
     tcgetpgrp(stdin()).is_ok_and(|group| group == rustix::process::getpgrp())
 }
 
-/// The terminal while it shows nothing. Lines are put together here: its own are cut off at 4095 bytes.
-struct Hidden(Termios);
+/// How the terminal was before keys were hidden; only while they are.
+static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
 
-impl Hidden {
-    fn set() -> Option<Hidden> {
-        let before = tcgetattr(stdin()).ok()?;
-        let mut hidden = before.clone();
-        hidden.local_modes -= LocalModes::ECHO | LocalModes::ICANON; // the keys for signals stay
-        hidden.special_codes[SpecialCodeIndex::VMIN] = 1;
-        hidden.special_codes[SpecialCodeIndex::VTIME] = 0;
-        tcsetattr(stdin(), OptionalActions::Now, &hidden).ok()?;
-        Some(Hidden(before))
+fn before() -> MutexGuard<'static, Option<Termios>> {
+    BEFORE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Shows no keys from now on, also if a shell has changed that meanwhile. Lines are put together here: the terminal's own
+/// are cut off at 4095 bytes.
+fn hide() {
+    let Ok(now) = tcgetattr(stdin()) else { return };
+    if !now.local_modes.intersects(LocalModes::ECHO | LocalModes::ICANON) {
+        return;
+    }
+    let mut hidden = now.clone();
+    hidden.local_modes -= LocalModes::ECHO | LocalModes::ICANON; // the keys for signals stay
+    hidden.special_codes[SpecialCodeIndex::VMIN] = 1;
+    hidden.special_codes[SpecialCodeIndex::VTIME] = 0;
+    *before() = Some(now);
+    let _ = tcsetattr(stdin(), OptionalActions::Now, &hidden);
+}
+
+/// Gives the terminal back as it was. For whoever ends or stops this process without a drop as well.
+pub fn show() {
+    if let Some(before) = before().take().filter(|_| is_ours()) {
+        let _ = tcsetattr(stdin(), OptionalActions::Flush, &before);
     }
 }
 
-impl Drop for Hidden {
-    fn drop(&mut self) {
-        if is_ours() {
-            let _ = tcsetattr(stdin(), OptionalActions::Flush, &self.0);
-        }
-    }
-}
-
-fn read_lines(stopped: &OwnedFd, mut take: impl FnMut(SecretBytes)) {
+fn read_lines(stopped: &PipeReader, mut take: impl FnMut(SecretBytes)) {
     let (mut line, mut buffer) = (Vec::new(), [0; 1024]);
     while let Some(count) = next_bytes(stopped, &mut buffer) {
         for byte in &buffer[..count] {
@@ -86,13 +91,17 @@ fn read_lines(stopped: &OwnedFd, mut take: impl FnMut(SecretBytes)) {
 }
 
 /// Waits for keys. `None` at the end, whichever side ends it.
-fn next_bytes(stopped: &OwnedFd, buffer: &mut [u8]) -> Option<usize> {
+fn next_bytes(stopped: &PipeReader, buffer: &mut [u8]) -> Option<usize> {
     loop {
         let keys = stdin();
         let mut waited = [PollFd::new(stopped, PollFlags::IN), PollFd::new(&keys, PollFlags::IN)];
-        // In the background only the end is waited for, with a look now and then at whose turn it is.
-        let (watched, limit) = if is_ours() { (&mut waited[..], None) } else { (&mut waited[..1], Some(&LOOK)) };
-        match poll(watched, limit) {
+        // In the background only the end is waited for. Back from there, a shell has shown the keys again.
+        let is_ours_now = is_ours();
+        if is_ours_now {
+            hide();
+        }
+        let watched = if is_ours_now { &mut waited[..] } else { &mut waited[..1] };
+        match poll(watched, Some(&LOOK)) {
             Err(rustix::io::Errno::INTR) => continue,
             Err(_) => return None,
             Ok(_) => {}
@@ -106,7 +115,7 @@ fn next_bytes(stopped: &OwnedFd, buffer: &mut [u8]) -> Option<usize> {
         match rustix::io::read(keys.as_fd(), &mut *buffer) {
             Ok(0) => return None,
             Ok(count) => return Some(count),
-            Err(error) if io::Error::from(error).kind() == io::ErrorKind::Interrupted => {}
+            Err(rustix::io::Errno::INTR) => {}
             Err(_) => return None,
         }
     }
@@ -114,4 +123,5 @@ fn next_bytes(stopped: &OwnedFd, buffer: &mut [u8]) -> Option<usize> {
 
 /// More than any address that is taken.
 const LONGEST_LINE: usize = 64 * 1024;
-const LOOK: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+/// Until the next look at whose turn it is.
+const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };

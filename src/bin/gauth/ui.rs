@@ -200,9 +200,8 @@ const LONGEST: usize = 2048;
 /// Before a person wonders.
 const PATIENCE: Duration = Duration::from_millis(400);
 const FRAME: Duration = Duration::from_millis(100);
-/// A request that is under way may have spent the refresh token (T-8).
-const INTERRUPTED: &str =
-    "interrupted: the answer under way is still waited for, or the login could be lost; once more ends at once";
+/// A request that is under way may have spent the refresh token (T-8). Short, to fit a terminal's line.
+const INTERRUPTED: &str = "interrupted: waiting for the answer under way; once more ends at once";
 const FRAMES: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 
 #[cfg(test)]

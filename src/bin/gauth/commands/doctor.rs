@@ -7,7 +7,7 @@ use gauth::accounts::Profile;
 use gauth::client::ClientKind;
 use gauth::login::ListenOptions;
 use gauth::login::loopback::LoopbackServer;
-use gauth::{Browser, ClientFile, Error, Provider, Result};
+use gauth::{Browser, ClientFile, Error, Provider, Result, StoreKind};
 use serde_json::{Value, json};
 
 use crate::args::Json;
@@ -36,7 +36,11 @@ enum Verdict {
 
 pub fn run(context: &Context, options: &Json) -> std::result::Result<ExitCode, Failure> {
     context.hold_signals();
-    let checks = checks(context);
+    let name = match context.profile_name() {
+        Err(error @ Error::ProfileName(_)) => return Err(Failure::of(&error, "default")),
+        named => named.unwrap_or_else(|_| "default".to_owned()), // the index is looked at below
+    };
+    let checks = checks(context, &name);
     if options.json {
         answer_json(context, &checks.iter().map(Check::json).collect())?;
     } else {
@@ -49,11 +53,13 @@ pub fn run(context: &Context, options: &Json) -> std::result::Result<ExitCode, F
     Ok(ExitCode::from(first.unwrap_or_default()))
 }
 
-fn checks(context: &Context) -> Vec<Check> {
+fn checks(context: &Context, name: &str) -> Vec<Check> {
     let _waiting = context.waiting("looking around");
-    let name = context.profile_name().unwrap_or_else(|_| "default".to_owned());
-    let profile = context.vault.profile(&name).ok();
-    let patient = Patient { context, name: &name, profile: profile.as_ref() };
+    let (profile, is_known) = match context.vault.profile(name) {
+        Ok(profile) => (Some(profile), true),
+        Err(error) => (None, matches!(error, Error::NoSuchProfile { .. })),
+    };
+    let patient = Patient { context, name, profile: profile.as_ref(), is_known };
     let mut checks = vec![
         patient.config_folder(),
         patient.runtime_folder(),
@@ -73,6 +79,8 @@ struct Patient<'a> {
     context: &'a Context,
     name: &'a str,
     profile: Option<&'a Profile>,
+    /// Whether the index could be read: without it nobody can say whether there is a profile.
+    is_known: bool,
 }
 
 impl Patient<'_> {
@@ -124,6 +132,9 @@ impl Patient<'_> {
     fn store(&self) -> Check {
         let of_profile = self.profile.map(|profile| profile.store);
         let kind = of_profile.or(self.context.environment.store).unwrap_or_default();
+        if kind == StoreKind::File && !self.context.vault.accounts.secrets_dir().exists() {
+            return Check::ok("store", "a file, made by the first login");
+        }
         let tried = self.context.vault.check_store(self.name, kind);
         self.check("store", tried.map(|()| format!("the {} takes an item and gives it back", kind.name())))
     }
@@ -167,6 +178,11 @@ impl Patient<'_> {
 
     /// One request tells both: whether the provider answers, and what time it is there.
     fn provider_and_clock(&self) -> [Check; 2] {
+        if !self.is_known {
+            let unknown =
+                |name| Check::warn(name, "not asked: the profile cannot be read", "mend the config folder first");
+            return [unknown("provider"), unknown("clock")];
+        }
         let provider = self.profile.map_or_else(Provider::google, |profile| profile.provider.clone());
         let reached = self.context.http.reach(&provider.token_endpoint);
         let clock = match &reached {
@@ -178,6 +194,9 @@ impl Patient<'_> {
 
     fn grant(&self) -> Check {
         let Some(profile) = self.profile else {
+            if !self.is_known {
+                return Check::warn("grant", "not known: the profile cannot be read", "mend the config folder first");
+            }
             return Check::warn("grant", format!("nobody has signed in as profile {}", self.name), &self.first_login());
         };
         let now = self.context.vault.clock.now();

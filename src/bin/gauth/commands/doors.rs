@@ -9,7 +9,7 @@ use crate::args::Login;
 use crate::commands::login::Request;
 use crate::commands::unanswered;
 use crate::context::Context;
-use crate::environment::Environment;
+use crate::environment::{Environment, ssh_destination};
 use crate::ui::clean;
 
 /// Prints the address, opens the browser, and says how to get here from another machine.
@@ -39,11 +39,11 @@ pub fn show(
     let environment = &context.environment;
     if environment.is_ssh || !(environment.has_display || environment.has_browser) {
         ui.say("Is the browser on another machine? Run this there first, and leave it running:");
-        ui.say(&format!("  {} {}", forwarding(flow.authority()), clean(&environment.ssh_destination)));
+        ui.say(&format!("  {} {}", forwarding(flow.authority()), clean(&ssh_destination())));
     }
     let reader = read_pasted(context, flow);
     if reader.is_some() {
-        ui.say("Or paste here the address that the browser ended at; it is not shown.");
+        ui.say("Or paste here the address that the browser ended at, and press Enter; it is not shown.");
     }
     if unanswered::is_enough(context) {
         ui.warn("nobody answered the last three sign-ins, so no browser is opened: open the address yourself, or run gauth login in a terminal");
@@ -66,8 +66,9 @@ type PasteReader = std::convert::Infallible;
 #[cfg(unix)]
 fn read_pasted(context: &Context, flow: &InstalledAppFlow<'_>) -> Option<PasteReader> {
     let (ui, door) = (context.ui, flow.paste_door());
-    if !std::io::IsTerminal::is_terminal(&std::io::stderr()) {
-        return None; // nobody would see that keys are not shown
+    let is_seen = std::io::IsTerminal::is_terminal(&std::io::stderr()); // that keys are not shown
+    if !is_seen || is_of_the_terminal(context) {
+        return None;
     }
     PasteReader::read(move |line| {
         let text = String::from_utf8_lossy(line.secret());
@@ -77,6 +78,14 @@ fn read_pasted(context: &Context, flow: &InstalledAppFlow<'_>) -> Option<PasteRe
             );
         }
     })
+}
+
+/// Browsers that take the keys of this terminal for themselves.
+#[cfg(unix)]
+fn is_of_the_terminal(context: &Context) -> bool {
+    const THOSE: [&str; 7] = ["w3m", "lynx", "links", "links2", "elinks", "netrik", "browsh"];
+    let browser = context.environment.plain_browser.as_deref().unwrap_or_default();
+    THOSE.contains(&browser.rsplit('/').next().unwrap_or_default())
 }
 
 /// Elsewhere there is no way yet to read without showing.

@@ -75,7 +75,7 @@ fn of_issuer(context: &Context, issuer: &str, client_id: &str) -> Result<Registr
 /// issuer; so signing in is still possible where the store is closed or damaged.
 fn remembered(context: &Context, old: &Profile) -> Result<Registration> {
     match (Credential::load(&*context.vault.store(old.store), old).ok().flatten(), &old.client_file) {
-        (Some(credential), _) if credential.generation == old.generation => Ok(Registration {
+        (Some(credential), _) => Ok(Registration {
             provider: old.provider.clone(),
             client: credential.client(old),
             redirect: old.redirect.clone(),

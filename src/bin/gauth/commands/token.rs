@@ -1,5 +1,6 @@
 //! `gauth token`: prints a fresh access token, and nothing else on stdout.
 
+use gauth::accounts::Profile;
 use gauth::source::user::Served;
 use gauth::{Error, FreshToken, Scopes, StoredUser, TokenRequest};
 use serde_json::json;
@@ -11,9 +12,9 @@ use crate::context::Context;
 use crate::failure::{Failure, login_line};
 
 pub fn run(context: &Context, options: &Token) -> Result<(), Failure> {
-    let name = context.profile_name().map_err(on("default"))?;
-    let request = request(context, &name, options)?;
-    let served = obtain(context, &name, &request)?;
+    let (name, profile) = context.profile()?;
+    let request = request(&profile, options);
+    let served = obtain(context, &name, &profile, &request)?;
     if let Some(error) = &served.warning {
         let left = served.token.expires_in(context.vault.clock.now());
         context.ui.warn(&format!("no fresher token: {error}; this one lives {left} s more"));
@@ -26,13 +27,13 @@ pub fn run(context: &Context, options: &Token) -> Result<(), Failure> {
     }
     warn_of_short_life(context, options, &served.token);
     let format = if options.json { Format::Json } else { options.format.unwrap_or(Format::Token) };
-    print(context, &name, &served.token, format)
+    print(context, &name, &profile, &served.token, format)
 }
 
 /// Warm: no thread, no lock, no client. Only when that will not do are signals held and the provider asked.
-fn obtain(context: &Context, name: &str, request: &TokenRequest) -> Result<Served, Failure> {
+fn obtain(context: &Context, name: &str, profile: &Profile, request: &TokenRequest) -> Result<Served, Failure> {
     let user = StoredUser::new(&context.vault, &context.http, name);
-    let glance = user.glance(request).map_err(on(name))?;
+    let glance = user.glance_as(profile, request).map_err(on(name))?;
     if let Some(token) = glance.will_do {
         context.ui.detail("served from the cache");
         return Ok(token.into());
@@ -63,25 +64,24 @@ fn warn_of_short_life(context: &Context, options: &Token, token: &FreshToken) {
     }
 }
 
-fn request(context: &Context, name: &str, options: &Token) -> Result<TokenRequest, Failure> {
+fn request(profile: &Profile, options: &Token) -> TokenRequest {
     let min_ttl = options.min_ttl.map(|min_ttl| min_ttl.as_secs());
     let mut request = TokenRequest { scopes: None, min_ttl, force: options.force_refresh };
     if !options.scope.is_empty() {
         let scopes: Scopes = options.scope.iter().flat_map(|scope| scope.split(' ')).map(str::to_owned).collect();
-        let is_google = context.vault.profile(name).map_err(on(name))?.provider.is_google();
-        request.scopes = Some(if is_google { scopes.expand_for_google() } else { scopes });
+        request.scopes = Some(if profile.provider.is_google() { scopes.expand_for_google() } else { scopes });
     }
-    Ok(request)
+    request
 }
 
-fn print(context: &Context, name: &str, token: &FreshToken, format: Format) -> Result<(), Failure> {
+fn print(context: &Context, name: &str, profile: &Profile, token: &FreshToken, format: Format) -> Result<(), Failure> {
     let secret = token.access_token.secret();
     match format {
         Format::Token => context.ui.answer(secret),
         Format::Header => context.ui.answer(&format!("Authorization: Bearer {secret}")),
         // Within quotes of a curl config only backslash and quote need an escape; a token may hold both (L-17).
         Format::Curl => context.ui.answer(&format!("header = \"Authorization: Bearer {}\"", escape(secret))),
-        Format::Json => answer_json(context, &object(context, name, token)?),
+        Format::Json => answer_json(context, &object(context, name, profile, token)),
     }
 }
 
@@ -89,9 +89,8 @@ fn escape(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
-fn object(context: &Context, name: &str, token: &FreshToken) -> Result<serde_json::Value, Failure> {
-    let profile = context.vault.profile(name).map_err(on(name))?;
-    Ok(json!({
+fn object(context: &Context, name: &str, profile: &Profile, token: &FreshToken) -> serde_json::Value {
+    json!({
         "access_token": token.access_token.secret(),
         "token_type": "Bearer",
         "expires_at": rfc3339(token.expires_at),
@@ -99,5 +98,5 @@ fn object(context: &Context, name: &str, token: &FreshToken) -> Result<serde_jso
         "scopes": token.scopes,
         "email": profile.email,
         "profile": name,
-    }))
+    })
 }
