@@ -40,7 +40,8 @@ impl Cache {
         files::check_own_dir(path.parent()?).ok()?; // in a shared place it may be somebody else's
         let bytes = files::read_private(&path).ok()??;
         let token: FreshToken = serde_json::from_slice(&bytes).ok()?;
-        is_printable(token.access_token.secret()).then_some(token)
+        let text = token.access_token.secret();
+        (!text.is_empty() && is_printable(text)).then_some(token)
     }
 
     /// Whether a token could be filed: the folder is there or can be made, and is this user's own.

@@ -1,6 +1,7 @@
 //! A token answer as real servers send it, and what of it can be used (RFC 6749 section 5.1).
 
 use oauth2::{AccessToken, RefreshToken, Scope, TokenResponse};
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
@@ -72,16 +73,39 @@ impl TokenResponse for Answer {
 }
 
 /// The one member of an answer that is needed even if it is of no use otherwise.
+///
+/// Looked for with less care than oauth2 takes with the answer, so that none is taken for good whose refresh token is missed:
+/// from the first brace on, past anything that the other members may be, and as far as it can be read.
 pub(crate) fn new_refresh_token(body: &[u8]) -> Option<RefreshToken> {
-    let value = first_value(body)?;
-    let token = value.get("refresh_token")?.as_str()?;
-    (!token.is_empty() && is_printable(token)).then(|| RefreshToken::new(token.to_owned()))
+    let begin = body.iter().position(|byte| *byte == b'{')?;
+    let mut found = None;
+    let _ = serde_json::Deserializer::from_slice(&body[begin..]).deserialize_map(Finder(&mut found));
+    found.filter(|token| !token.is_empty() && is_printable(token)).map(RefreshToken::new)
 }
 
-/// The JSON that a body begins with. Read as oauth2 reads it, which does not mind what comes after: another rule here would
-/// take an answer for good and miss its refresh token.
+struct Finder<'a>(&'a mut Option<String>);
+
+impl<'de> Visitor<'de> for Finder<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut members: M) -> std::result::Result<(), M::Error> {
+        while let Some(name) = members.next_key::<String>()? {
+            match name.as_str() {
+                "refresh_token" => *self.0 = members.next_value::<Option<String>>()?,
+                _ => drop(members.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The JSON that a body begins with, whatever comes after it, and whatever its text is encoded in.
 pub(crate) fn first_value(body: &[u8]) -> Option<Value> {
-    serde_json::Deserializer::from_slice(body).into_iter().next()?.ok()
+    serde_json::Deserializer::from_str(&String::from_utf8_lossy(body)).into_iter().next()?.ok()
 }
 
 /// A token goes into headers, lines and files: `%x21-7E` only (L-17; RFC 6750 section 2.1 allows less still).
@@ -175,9 +199,19 @@ mod tests {
             r#"{"refresh_token":"new"}<!-- page -->"#,
             r#"{"error":"x","refresh_token":"new"}"#,
             r#"{"refresh_token":"new","refresh_token":"new","access_token":7}"#,
+            r#"{"name":"\ud800","refresh_token":"new"}"#,
+            r#"{"expires_in":1e400,"refresh_token":"new"}"#,
+            r#"[{"refresh_token":"new"}]"#,
+            ")]}'\n{\"refresh_token\":\"new\"}",
+            "\u{feff}{\"refresh_token\":\"new\"}",
+            r#"{"refresh_token":"new","access_tok"#,
         ] {
             assert_eq!(found(body).as_deref(), Some("new"), "{body}");
         }
+        let nested = format!(r#"{{"deep":{}{},"refresh_token":"new"}}"#, "[".repeat(500), "]".repeat(500));
+        assert_eq!(found(&nested).as_deref(), Some("new"));
+        let latin = b"{\"name\":\"M\xfcller\",\"refresh_token\":\"new\"}";
+        assert!(new_refresh_token(latin).is_some_and(|token| token.secret() == "new"));
         for body in ["", "[]", r#"{"refresh_token":7}"#, r#"{"refresh_token":""}"#, r#"{"refresh_token":"a b"}"#] {
             assert_eq!(found(body), None, "{body}");
         }

@@ -98,6 +98,8 @@ fn the_rotated_refresh_token_is_found_however_the_answer_is_framed() {
         (200, format!("{GOOD}<!-- page -->"), 0),
         (200, format!("{GOOD}}}"), 0),
         (200, format!("{GOOD}\0"), 0),
+        (200, GOOD.replace(r#""token_type""#, r#""name":"\ud800","token_type""#), 0),
+        (200, format!("[{GOOD}]"), 1),
         (201, GOOD.to_owned(), 1),
         (206, GOOD.to_owned(), 1),
         (200, GOOD.replace(r#""token_type""#, r#""error":"odd","token_type""#), 1),
