@@ -5,6 +5,8 @@ mod commands;
 mod context;
 mod environment;
 mod failure;
+#[cfg(test)]
+mod failure_snapshot;
 mod signals;
 #[cfg(unix)]
 mod terminal;
