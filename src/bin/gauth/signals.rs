@@ -1,23 +1,29 @@
 //! Signals: the first one asks the work to end, the second one ends it; the terminal is given back in every case.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::thread;
 
 use signal_hook::consts;
 
 use crate::failure::exit::INTERRUPTED;
 
-/// Takes care of them from now on, on a thread of its own: what is done about a signal is more than a handler may do. One
-/// that is ignored stays so: `nohup`, and what a script puts into the background.
+/// Takes care of them from now on. The handler itself sets the flag, so that nothing comes between; all else is more than a
+/// handler may do, and happens on a thread. A signal that is ignored stays so: `nohup`, and what a script puts into the
+/// background.
 #[cfg(unix)]
 pub fn hold(flag: Arc<AtomicBool>) {
     use signal_hook::iterator::Signals;
     let ignored = ignored();
-    let held = [consts::SIGINT, consts::SIGTERM, consts::SIGHUP, consts::SIGQUIT, consts::SIGTSTP];
+    let is_heeded = |signal: &&i32| ignored >> (**signal - 1) & 1 == 0;
     // Registration fails only for signals that cannot be caught.
-    let Ok(mut signals) = Signals::new(held.iter().filter(|signal| ignored >> (**signal - 1) & 1 == 0)) else { return };
+    for signal in ENDING.iter().filter(is_heeded) {
+        let _ = signal_hook::flag::register(*signal, Arc::clone(&flag));
+    }
+    let all = ENDING.iter().chain(&[consts::SIGQUIT, consts::SIGTSTP]);
+    let Ok(mut signals) = Signals::new(all.filter(is_heeded)) else { return };
     let _ = thread::Builder::new().spawn(move || {
+        let mut has_asked = false;
         for signal in signals.forever() {
             match signal {
                 // A quit, or a stop until the shell says otherwise: as if nobody had asked, but for the terminal.
@@ -25,7 +31,7 @@ pub fn hold(flag: Arc<AtomicBool>) {
                     crate::terminal::show();
                     let _ = signal_hook::low_level::emulate_default_handler(signal);
                 }
-                _ if flag.swap(true, Ordering::Relaxed) => {
+                _ if std::mem::replace(&mut has_asked, true) => {
                     crate::terminal::show();
                     signal_hook::low_level::exit(INTERRUPTED.into());
                 }
@@ -34,6 +40,9 @@ pub fn hold(flag: Arc<AtomicBool>) {
         }
     });
 }
+
+#[cfg(unix)]
+const ENDING: [i32; 3] = [consts::SIGINT, consts::SIGTERM, consts::SIGHUP];
 
 #[cfg(not(unix))]
 pub fn hold(flag: Arc<AtomicBool>) {
