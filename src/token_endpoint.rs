@@ -52,14 +52,14 @@ impl TokenEndpoint<'_> {
     pub fn exchange(&self, code: String, verifier: PkceCodeVerifier, redirect_uri: &str) -> Result<TokenSet> {
         let redirect_uri = RedirectUrl::new(redirect_uri.to_owned()).map_err(|_| self.bad("no redirect URI"))?;
         let client = self.oauth2()?;
-        let issued = (self.clock.now(), self.clock.uptime());
+        let (judge, issued) = (Judge::new(self), (self.clock.now(), self.clock.uptime()));
         let answer = client
             .exchange_code(AuthorizationCode::new(code))
             .set_pkce_verifier(verifier)
             .set_redirect_uri(std::borrow::Cow::Owned(redirect_uri))
-            .request(&Judge::new(self))
+            .request(&judge)
             .map_err(|error| self.failure(error))?;
-        answer.into_token_set(issued, &self.host())
+        answer.into_token_set(issued, &self.host()).map(|tokens| judge.without_echoes(tokens))
     }
 
     /// Exchanges a refresh token (RFC 6749 section 6). The old one is spent if the answer brings a new one.
@@ -76,7 +76,7 @@ impl TokenEndpoint<'_> {
         let scopes = narrow.into_iter().flat_map(Scopes::iter).map(|scope| Scope::new(scope.to_owned()));
         let answer = client.exchange_refresh_token(refresh_token).add_scopes(scopes).request(judge);
         let answer = answer.map_err(|error| as_grant(self.failure(error)))?;
-        answer.into_token_set(issued, &self.host())
+        answer.into_token_set(issued, &self.host()).map(|tokens| judge.without_echoes(tokens))
     }
 
     /// Revokes a refresh token and with it the grant (RFC 7009 section 2.1). Already invalid counts as revoked.
@@ -198,11 +198,21 @@ struct Judge<'a> {
     endpoint: &'a TokenEndpoint<'a>,
     /// The refresh token of the answer, noted before anything else of it can turn out to be of no use.
     rotated: RefCell<Option<RefreshToken>>,
+    sent: RefCell<Option<Sent>>,
 }
 
 impl<'a> Judge<'a> {
     fn new(endpoint: &'a TokenEndpoint<'a>) -> Judge<'a> {
-        Judge { endpoint, rotated: RefCell::default() }
+        Judge { endpoint, rotated: RefCell::default(), sent: RefCell::default() }
+    }
+
+    /// Scopes are shown and written down: none of them may be a secret of ours.
+    fn without_echoes(&self, tokens: TokenSet) -> TokenSet {
+        let sent = self.sent.borrow();
+        let is_echo = |scope: &str| sent.as_ref().is_some_and(|sent| sent.taken_out_of(scope) != scope);
+        let scopes =
+            tokens.scopes.map(|scopes| scopes.iter().filter(|scope| !is_echo(scope)).map(str::to_owned).collect());
+        TokenSet { scopes, ..tokens }
     }
 }
 
@@ -216,6 +226,7 @@ impl SyncHttpClient for Judge<'_> {
             *self.rotated.borrow_mut() = new_refresh_token(response.body());
         }
         let refusal = refusal(response.body(), &sent);
+        *self.sent.borrow_mut() = Some(sent);
         if response.status() == StatusCode::OK && refusal.error.is_empty() {
             return Ok(response);
         }

@@ -124,6 +124,21 @@ fn what_a_provider_repeats_of_a_secret_is_neither_shown_nor_kept() {
     }
 }
 
+/// Nor as a scope, which is shown and written down.
+#[test]
+fn a_secret_that_comes_back_as_a_scope_is_none() {
+    let sandbox = kept::without_rotation();
+    let env = signed_in(&sandbox);
+    let refresh = kept::stored_refresh(&env);
+    sandbox.inject(Fault::Patch(json!({ "scope": format!("openid email {refresh} x{CLIENT_SECRET}") })));
+    let ran = run(&env, &["token", "--force-refresh", "--json"]).succeeded();
+    assert_eq!(ran.json()["scopes"], json!(["openid", "email"]));
+    let told = run(&env, &["status", "--json"]);
+    let secrets = Secrets::of(&sandbox);
+    secrets.assert_absent(&(ran.stderr() + &told.stdout() + &told.stderr()), &[], "what was shown");
+    secrets.assert_kept_apart(&env);
+}
+
 #[test]
 fn a_refresh_that_fails_shows_no_secret() {
     let planted = |status, body: &str| Fault::Status {

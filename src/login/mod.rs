@@ -208,8 +208,10 @@ fn redeem(
     code: Code,
     options: &LoginOptions,
 ) -> Result<SignedIn> {
+    // First, since there is nothing yet that an interrupt could lose.
+    let keys = endpoint.provider.jwks_uri.as_ref().map(|uri| fetch_keys(endpoint, uri)).transpose()?;
     let (tokens, nonce) = request.redeem(code.into_secret(), endpoint)?;
-    let mut claims = identify(endpoint, &tokens, &nonce)?;
+    let mut claims = identify(endpoint, &tokens, &nonce, keys.as_ref())?;
     if claims.email.is_none() {
         (claims.email, claims.email_verified) = address(endpoint, &tokens, &claims.subject)?;
     }
@@ -220,7 +222,7 @@ fn redeem(
 }
 
 /// Validates the ID token; no token is used before this has passed (B-3).
-fn identify(endpoint: &TokenEndpoint<'_>, tokens: &TokenSet, nonce: &str) -> Result<Claims> {
+fn identify(endpoint: &TokenEndpoint<'_>, tokens: &TokenSet, nonce: &str, keys: Option<&KeySet>) -> Result<Claims> {
     let provider = endpoint.provider;
     let no_token = || bad_answer(&provider.host(), "no ID token, although openid was asked for");
     if tokens.scopes.as_ref().is_some_and(|granted| !granted.contains("openid")) {
@@ -228,8 +230,8 @@ fn identify(endpoint: &TokenEndpoint<'_>, tokens: &TokenSet, nonce: &str) -> Res
     }
     let id_token = tokens.id_token.as_ref().ok_or_else(no_token)?;
     let unverified = Unverified::read(id_token)?;
-    if let Some(jwks_uri) = &provider.jwks_uri {
-        check_signature(endpoint, jwks_uri, &unverified)?;
+    if let (Some(jwks_uri), Some(keys)) = (&provider.jwks_uri, keys) {
+        check_signature(endpoint, jwks_uri, keys, &unverified)?;
     }
     Ok(unverified.check_claims(&Expected {
         issuers: &provider.id_token_issuers(),
@@ -260,14 +262,17 @@ struct UserInfo {
     email_verified: Option<Value>,
 }
 
+fn fetch_keys(endpoint: &TokenEndpoint<'_>, jwks_uri: &Url) -> Result<KeySet> {
+    let host = crate::provider::host_of(jwks_uri);
+    endpoint.http.get_json::<KeySet>(jwks_uri)?.ok_or_else(|| bad_answer(&host, "no keys"))
+}
+
 /// An unknown key may be one the provider has just begun to use: its keys are fetched once more, then it is an
 /// error (V-8).
-fn check_signature(endpoint: &TokenEndpoint<'_>, jwks_uri: &Url, token: &Unverified<'_>) -> Result<()> {
-    let host = crate::provider::host_of(jwks_uri);
-    let fetch = || endpoint.http.get_json::<KeySet>(jwks_uri)?.ok_or_else(|| bad_answer(&host, "no keys"));
+fn check_signature(endpoint: &TokenEndpoint<'_>, jwks_uri: &Url, keys: &KeySet, token: &Unverified<'_>) -> Result<()> {
     let algorithms = &endpoint.provider.id_token_algorithms;
-    match token.check_signature(&fetch()?, algorithms) {
-        Err(IdTokenError::UnknownKey) => Ok(token.check_signature(&fetch()?, algorithms)?),
+    match token.check_signature(keys, algorithms) {
+        Err(IdTokenError::UnknownKey) => Ok(token.check_signature(&fetch_keys(endpoint, jwks_uri)?, algorithms)?),
         checked => Ok(checked?),
     }
 }

@@ -20,6 +20,7 @@ pub fn run(context: &Context, options: &Logout) -> Result<ExitCode, Failure> {
     };
     let mut code = 0;
     for name in &names {
+        context.interrupt.check().map_err(on(name))?;
         // Every profile gets its turn; the first failure decides the exit code.
         let ended = end(context, name, options.local_only).unwrap_or_else(|failure| {
             context.ui.fail(&failure);
