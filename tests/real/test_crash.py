@@ -104,12 +104,12 @@ def sampled(steps, one_of):
 
 
 def is_killed(person, step, *args, **env):
-    """Whether the command came to this step. It does not if it makes a call less than before, and then it works."""
+    """The steps that it came to, if this was one of them. It is not if it makes a call less than before; then it works."""
     done, steps = under_tracer(person, step, *args, **env)
     assert done.code == (-signal.SIGKILL if step in steps else 0), done
     if has_keyring(person):
         person.session.unlock_if_it_crashed()
-    return step in steps
+    return steps if step in steps else []
 
 
 # ------------------------------------------------------------------- places --
@@ -246,9 +246,12 @@ def refresh_killed_at(person, provider, steps):
     for step in steps:
         with after(step):
             provider._admin("POST", "/reset")  # its log begins anew, its grants stay
-            tally["killed"] += is_killed(person, step, *REFRESH)
+            came_to = is_killed(person, step, *REFRESH)
+            tally["killed"] += bool(came_to)
             if not is_kept(person, provider):
-                tally.update(["lost", step])
+                tally["lost"] += 1
+                # the request had gone out; how much came after it differs, since the keyring is asked beside it
+                assert any(name == "writev" for name, _ in came_to), came_to
     assert_only_the_newest_is_kept(person, provider)
     return tally
 
@@ -259,9 +262,8 @@ def test_a_refresh_killed_at_any_step_loses_the_grant_only_between_the_rotation_
         person.signs_in(provider)
     steps = steps_of(two[0][0], *REFRESH)
     tally = at_steps(two, refresh_killed_at, steps)
-    lost = [n for n, step in enumerate(steps) if step in tally]
-    # begins as the answer is read, and is over after a few steps; none at all would mean that nothing was tested
-    assert steps[lost[0]][0] == "recvfrom" and lost[-1] - lost[0] < 12, [steps[n] for n in lost]
+    # over after a few steps; none at all would mean that nothing was tested
+    assert 0 < tally["lost"] < 16, tally
     survived(tally)
 
 
@@ -282,7 +284,7 @@ def test_a_login_of_the_same_account_killed_at_its_steps_leaves_a_login_that_wor
         tally = collections.Counter()
         for step in steps:
             with after(step):
-                tally["killed"] += is_killed(person, step, "login")
+                tally["killed"] += bool(is_killed(person, step, "login"))
                 entry_works(person, of_alice(provider))
         person.signs_in(provider)
         assert_only_the_newest_is_kept(person, provider)
@@ -308,7 +310,7 @@ def test_a_login_of_another_account_killed_at_its_steps_never_serves_one_as_the_
             with after(step):
                 before = entry_works(person, accounts)
                 args, env = login_at(there if before == here else here)
-                tally["killed"] += is_killed(person, step, *args, **env)
+                tally["killed"] += bool(is_killed(person, step, *args, **env))
                 tally["stayed" if entry_works(person, accounts) == before else "moved"] += 1
         return tally
 
@@ -335,7 +337,7 @@ def test_a_first_login_killed_at_its_steps_leaves_a_working_login_or_none_and_th
         for step in steps:
             with after(step):
                 begins_anew(person, provider)
-                tally["killed"] += is_killed(person, step, *login)
+                tally["killed"] += bool(is_killed(person, step, *login))
                 if person.profiles():
                     tally["kept"] += 1
                     entry_works(person, of_alice(provider))
@@ -364,7 +366,7 @@ def test_a_logout_killed_at_its_steps_can_be_repeated_and_leaves_nothing(two):
             with after(step):
                 person.signs_in(provider)
                 refresh_token = stored_refresh_token(person)
-                tally["killed"] += is_killed(person, step, "logout")
+                tally["killed"] += bool(is_killed(person, step, "logout"))
                 was_done = person.profiles() == []
                 done = person.gauth("token")
                 assert done.code == 4 or whose(provider, done.out.strip()) == parts.ALICE, done  # no dead one
