@@ -15,7 +15,7 @@ MANY = 50
 
 def sign_in_and_wait_for_the_end(person, provider, accounts, **env):
     """Each profile's token is over; the next one lives for an hour, and takes so long that nobody comes too late."""
-    provider.set(access_token_ttl=1)
+    provider.set(access_token_ttl=2)  # the login itself shows it to userinfo, and a second may be over at once
     for profile, account in accounts.items():
         person.signs_in(provider, "--profile", profile, BROWSER_LOGIN=account, **env)
     for token in provider.issued("access_token"):
