@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::thread;
 
 use signal_hook::consts;
 
@@ -22,7 +21,7 @@ pub fn hold(flag: Arc<AtomicBool>) {
     }
     let all = ENDING.iter().chain(&[consts::SIGQUIT, consts::SIGTSTP]);
     let Ok(mut signals) = Signals::new(all.filter(is_heeded)) else { return };
-    let _ = thread::Builder::new().spawn(move || {
+    let _ = std::thread::Builder::new().spawn(move || {
         let mut has_asked = false;
         for signal in signals.forever() {
             match signal {
