@@ -53,8 +53,8 @@ fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests {
