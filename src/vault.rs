@@ -105,15 +105,20 @@ impl Vault {
     pub fn check_writable(&self, name: &str, kind: StoreKind) -> Result<()> {
         self.accounts.check_writable()?;
         let _lock = self.lock(name)?;
-        self.check_store(name, kind)
+        self.probe(name, kind, "write-test")
     }
 
-    /// Proves that the store takes an item and gives it back.
+    /// The same for the store alone, without the lock, and so with an item of its own: a login beside it is not disturbed.
     ///
     /// # Errors
     /// [`Error::Store`].
     pub fn check_store(&self, name: &str, kind: StoreKind) -> Result<()> {
-        let (store, item) = (self.store(kind), format!("{}.write-test", self.accounts.unique_name(name)));
+        self.probe(name, kind, "look-test")
+    }
+
+    /// Proves that the store takes an item and gives it back.
+    fn probe(&self, name: &str, kind: StoreKind, purpose: &str) -> Result<()> {
+        let (store, item) = (self.store(kind), format!("{}.{purpose}", self.accounts.unique_name(name)));
         let probe = new_generation().into_bytes();
         store.set(&item, &SecretBytes::new(probe.clone()))?;
         let read = store.get(&item)?;
