@@ -1,12 +1,22 @@
 //! Echoes: a provider that repeats what was sent to it must not get our secrets onto a screen or into a file (L-18).
 
+use std::cell::OnceCell;
+use std::collections::HashSet;
+
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, Engine as _};
 use oauth2::HttpRequest;
 use oauth2::http::header;
 use url::form_urlencoded;
 
 /// The secrets of one request to the token or revocation endpoint.
-pub(crate) struct Sent(Vec<String>);
+pub(crate) struct Sent {
+    secrets: Vec<String>,
+    /// Built once: an answer can have thousands of words, and a provider can have given a long refresh token.
+    runs: OnceCell<HashSet<Run>>,
+}
+
+/// What stands for a secret wherever a piece of it does.
+type Run = [u8; RUN];
 
 impl Sent {
     /// Reads them from the request, so that none is forgotten: the secret members of the form, and Basic authentication.
@@ -16,18 +26,17 @@ impl Sent {
         secrets.extend(basic(request).into_iter().flatten());
         secrets.retain(|secret| secret.len() >= SHORTEST);
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len())); // a part must not hide the whole
-        Sent(secrets)
+        Sent { secrets, runs: OnceCell::new() }
     }
 
     /// The text without them: without the secrets themselves, and without each word that has a part of one, however it is
     /// encoded.
     pub(crate) fn taken_out_of(&self, text: &str) -> String {
-        let text = self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret, REDACTED));
-        let parts: Vec<String> = self.0.iter().flat_map(|secret| parts(secret)).collect();
-        let is_part = |word: &str| parts.iter().any(|part| word.contains(part));
+        let text = self.secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, REDACTED));
+        let runs = self.runs.get_or_init(|| self.secrets.iter().flat_map(|secret| all_runs(secret)).collect());
         let words = text.split_inclusive(char::is_whitespace);
         words
-            .map(|word| match decodings(word).iter().any(|word| is_part(word)) {
+            .map(|word| match decodings(word).iter().any(|word| has_one(word, runs)) {
                 true => REDACTED.to_owned() + &word[word.trim_end().len()..],
                 false => word.to_owned(),
             })
@@ -36,27 +45,31 @@ impl Sent {
 
     /// The same for an error code, which decides what comes next: a client's secret may well be a word of it.
     pub(crate) fn taken_out_of_code(&self, code: &str) -> String {
-        let is_long = |secret: &&String| secret.len() >= LONGEST_WORD;
-        match self.0.iter().filter(is_long).flat_map(|secret| parts(secret)).any(|part| code.contains(&part)) {
+        let long = self.secrets.iter().filter(|secret| secret.len() >= LONGEST_WORD);
+        match has_one(code, &long.flat_map(|secret| all_runs(secret)).collect()) {
             true => REDACTED.to_owned(),
             false => code.to_owned(),
         }
     }
 }
 
-/// What stands for a secret wherever a piece of it does: all runs of a dozen characters, also of its base64.
-fn parts(secret: &str) -> Vec<String> {
+fn has_one(text: &str, runs: &HashSet<Run>) -> bool {
+    runs_of(text).any(|run| runs.contains(&run))
+}
+
+fn runs_of(text: &str) -> impl Iterator<Item = Run> {
+    text.as_bytes().windows(RUN).filter_map(|run| run.try_into().ok())
+}
+
+/// All runs of a dozen bytes, also of its base64 wherever it begins there, in both alphabets.
+fn all_runs(secret: &str) -> Vec<Run> {
     let mut texts = vec![secret.to_owned()];
     for before in 0..3 {
         let text = BASE64_STANDARD_NO_PAD.encode([&vec![0; before], secret.as_bytes()].concat());
         let inner = text[before + usize::from(before > 0)..text.len() - 1].to_owned();
         texts.extend([inner.replace('+', "-").replace('/', "_"), inner]);
     }
-    let runs = |text: &String| -> Vec<String> {
-        let chars: Vec<char> = text.chars().collect();
-        chars.windows(RUN).map(|run| run.iter().collect()).collect()
-    };
-    texts.iter().flat_map(runs).collect()
+    texts.iter().flat_map(|text| runs_of(text)).collect()
 }
 
 /// A word as it stands, and with its percent escapes undone, twice.
@@ -124,6 +137,15 @@ mod tests {
         }
         let page = "see https://developers.example.com/identity/protocols/oauth2#expiration for refresh tokens";
         assert_eq!(sent.taken_out_of(page), page);
+    }
+
+    #[test]
+    fn a_long_answer_of_many_words_is_gone_through_once_for_all_of_them() {
+        let secret = "0123456789abcdef".repeat(512);
+        let sent = sent(&format!("refresh_token={secret}"), None);
+        let scopes: Vec<String> = (0..30_000).map(|number| format!("s{number}")).collect();
+        assert!(scopes.iter().all(|scope| sent.taken_out_of(scope) == *scope));
+        assert_eq!(sent.taken_out_of("x456789abcdef0123x"), REDACTED);
     }
 
     #[test]
